@@ -1,0 +1,117 @@
+"""The requests of Algolia's search API that algosync makes, as values: verb, path, body, needed permission.
+
+Must not send anything. Each call may be repeated without harm, so that the wire may try again. A contract test
+compares every call with the one that the official client makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import orjson
+
+PAGE: Final = 1000
+"""Records, objects or rules per request: the most that Algolia gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request.
+
+    Attributes:
+        index: The index it is about, for messages; empty where it is about none or several.
+        acl: The permission that the key needs.
+        read: Whether reading hosts may answer it.
+    """
+
+    verb: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    index: str = ""
+    acl: str
+    body: bytes | None = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    read: bool = True
+
+
+def browse(index: str, attributes: Sequence[str] | None, page_size: int, cursor: str | None) -> Call:
+    """One page of all records; `cursor` comes with the page before."""
+    params: dict[str, Any] = {"hitsPerPage": page_size}
+    if attributes is not None:
+        params["attributesToRetrieve"] = list(attributes)
+    if cursor is not None:
+        params["cursor"] = cursor
+    return Call(verb="POST", path=_path(index, "browse"), index=index, acl="browse", body=orjson.dumps(params))
+
+
+def get_objects(index: str, object_ids: Sequence[str], attributes: Sequence[str] | None) -> Call:
+    """Up to PAGE records by objectID."""
+    extra = {} if attributes is None else {"attributesToRetrieve": list(attributes)}
+    requests = [{"indexName": index, "objectID": object_id, **extra} for object_id in object_ids]
+    body = orjson.dumps({"requests": requests})
+    return Call(verb="POST", path="/1/indexes/*/objects", index=index, acl="search", body=body)
+
+
+def search(index: str, params: Mapping[str, Any]) -> Call:
+    """One search."""
+    body = orjson.dumps(dict(params))
+    return Call(verb="POST", path=_path(index, "query"), index=index, acl="search", body=body)
+
+
+def list_indices(page: int) -> Call:
+    """One page of the application's indices, with their `updatedAt`."""
+    query = {"page": page, "hitsPerPage": 100}
+    return Call(verb="GET", path="/1/indexes", acl="listIndexes", query=query)
+
+
+def get_settings(index: str) -> Call:
+    """An index's settings."""
+    return Call(verb="GET", path=_path(index, "settings"), index=index, acl="settings")
+
+
+def search_rules(index: str, page: int) -> Call:
+    """One page of all rules."""
+    body = orjson.dumps({"query": "", "page": page, "hitsPerPage": PAGE})
+    return Call(verb="POST", path=_path(index, "rules/search"), index=index, acl="settings", body=body)
+
+
+def get_rule(index: str, object_id: str) -> Call:
+    """One rule."""
+    return Call(verb="GET", path=_path(index, "rules", object_id), index=index, acl="settings")
+
+
+def get_task(index: str, task_id: int) -> Call:
+    """Whether a write is published."""
+    return Call(verb="GET", path=_path(index, "task", str(task_id)), index=index, acl="addObject")
+
+
+def batch(index: str, body: bytes) -> Call:
+    """Operations on records, in order."""
+    return Call(verb="POST", path=_path(index, "batch"), index=index, acl="addObject and deleteObject", body=body, read=False)
+
+
+def save_rules(index: str, rules: bytes, *, forward_to_replicas: bool) -> Call:
+    """Create or replace rules; those of others always stay."""
+    query = {"forwardToReplicas": forward_to_replicas, "clearExistingRules": False}
+    path = _path(index, "rules/batch")
+    return Call(verb="POST", path=path, index=index, acl="editSettings", body=rules, query=query, read=False)
+
+
+def delete_rule(index: str, object_id: str, *, forward_to_replicas: bool) -> Call:
+    """Delete one rule."""
+    path, query = _path(index, "rules", object_id), {"forwardToReplicas": forward_to_replicas}
+    return Call(verb="DELETE", path=path, index=index, acl="editSettings", query=query, read=False)
+
+
+def set_settings(index: str, settings: Mapping[str, Any], *, forward_to_replicas: bool) -> Call:
+    """Change the named settings, and no others."""
+    path, query = _path(index, "settings"), {"forwardToReplicas": forward_to_replicas}
+    body = orjson.dumps(dict(settings))
+    return Call(verb="PUT", path=path, index=index, acl="editSettings", body=body, query=query, read=False)
+
+
+def _path(index: str, rest: str, last: str | None = None) -> str:
+    path = f"/1/indexes/{quote(index, safe='')}/{rest}"
+    return path if last is None else f"{path}/{quote(last, safe='')}"

@@ -1,0 +1,234 @@
+"""The wire to Algolia: the only module that imports `algoliasearch`.
+
+It uses the official client's transporter (hosts, fail-over, headers, time limits) with bodies that orjson has made,
+since the client's own serializer is most of its cost. Every private name of the pinned version is reached here; a
+contract test compares each request with the one the official client makes. The client's traps end here: hosts that
+stay down for 300 s after one error, raw connection errors, lost statuses, answers that are not JSON, proxies for
+loopback, redirects that carry the key away. Not for use by several threads at once.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import stamina
+
+from algosync.algolia.answers import Answer, refusal, value
+from algosync.algolia.calls import Call
+from algosync.errors import AlgoliaUnavailableError, ConfigError
+
+if TYPE_CHECKING:
+    from algoliasearch.http.hosts import Host
+    from algoliasearch.http.request_options import RequestOptions
+    from algoliasearch.search.config import SearchConfig
+
+_ATTEMPTS: Final = 4
+_PATIENCE_S: Final = 60.0
+_TIMEOUT_MS: Final = 30_000
+_GZIP_FROM: Final = 750
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An Algolia application and where it answers.
+
+    Attributes:
+        app_id: The application's id.
+        hosts: URLs such as "http://127.0.0.1:8108"; empty for Algolia's own hosts.
+    """
+
+    app_id: str
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells servers apart in the ledger, so that mock, staging and production never mix."""
+        return ",".join(sorted(host.rstrip("/") for host in self.hosts)) or "algolia"
+
+
+class Wire:
+    """The official transporter behind one method that returns JSON or raises one of our errors."""
+
+    def __init__(self, target: Target, api_key: str) -> None:
+        from algoliasearch.http.transporter_sync import TransporterSync
+
+        self.requests = 0
+        self._target = target
+        self._secret = api_key
+        self._config = _config(target, api_key)
+        self._transporter = TransporterSync(self._config)
+        self._witness = _witness()
+        self._transporter._retry_strategy = self._witness  # noqa: SLF001
+
+    def send(self, call: Call) -> Any:
+        """Send one idempotent call; a few tries, as long as waiting may help."""
+        for attempt in stamina.retry_context(
+            on=_worth_waiting, attempts=_ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
+        ):
+            with attempt:
+                return self._once(call)
+        raise AssertionError  # pragma: no cover  (the loop returns or raises)
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        self._transporter.close()
+
+    def _once(self, call: Call) -> Any:
+        from algoliasearch.http.exceptions import AlgoliaException
+        from algoliasearch.http.verb import Verb
+        from requests import RequestException
+
+        self.requests += 1
+        self._witness.seen = None
+        if self._transporter._session is None:  # noqa: SLF001
+            self._transporter._session = _session()  # noqa: SLF001
+        try:
+            self._transporter.request(Verb(call.verb), call.path, self._options(call), call.read)
+        except RequestException as error:
+            self._avoid(error, read=call.read)
+            raise AlgoliaUnavailableError(
+                f"no connection ({_cause(error)})", where=self.where(call), hint="Check the network and algolia.hosts"
+            ) from error
+        except (AlgoliaException, ValueError, KeyError, TypeError):
+            # The client loses the status of a failed call and trips over bodies that are not JSON; the witness
+            # has seen the answer all the same.
+            self._revive()
+            raise refusal(self._answer(call)) from None
+        return value(self._answer(call))
+
+    def _options(self, call: Call) -> RequestOptions:
+        from algoliasearch.http.request_options import RequestOptions
+
+        headers, body = dict(self._config.headers), call.body
+        if body is not None and not self._target.hosts and len(body) >= _GZIP_FROM:
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            headers["content-encoding"] = "gzip"
+        timeouts = {"read": _TIMEOUT_MS, "write": _TIMEOUT_MS, "connect": self._config.connect_timeout}
+        return RequestOptions(self._config, headers, dict(call.query), timeouts, body)
+
+    def _answer(self, call: Call) -> Answer:
+        seen = self._witness.seen
+        if seen is None:
+            return Answer(status=None, where=self.where(call), acl=call.acl)
+        return Answer(
+            status=seen.status_code,
+            text=(seen.raw_data or "").replace(self._secret, "…"),
+            headers=seen.headers or {},
+            where=self.where(call),
+            acl=call.acl,
+        )
+
+    def where(self, call: Call) -> str:
+        """Index and server, for messages."""
+        server = ", ".join(self._target.hosts) or f"Algolia application {self._target.app_id}"
+        return f"index {call.index!r} at {server}" if call.index else server
+
+    def _avoid(self, error: Any, *, read: bool) -> None:
+        """Let the next try go to another host: the client does not, after a connection error."""
+        from algoliasearch.http.api_response import ApiResponse
+        from algoliasearch.http.verb import Verb
+
+        failed = urlsplit(getattr(error.request, "url", None) or "")
+        hosts = self._hosts(read=read)
+        for host in hosts:
+            if (host.url, host.port) == (failed.netloc.partition(":")[0], failed.port):
+                self._witness.decide(host, ApiResponse(Verb.GET, is_network_error=True))
+        if not any(host.up for host in hosts):
+            self._revive()
+
+    def _revive(self) -> None:
+        """Take hosts into use again that the client would leave alone for 300 s, unless some are still up."""
+        hosts = self._hosts(read=True) + self._hosts(read=False)
+        if not any(host.up for host in hosts):
+            for host in hosts:
+                host.reset()
+
+    def _hosts(self, *, read: bool) -> list[Host]:
+        hosts = self._config.hosts
+        assert hosts is not None
+        return hosts.read() if read else hosts.write()
+
+
+def _config(target: Target, api_key: str) -> SearchConfig:
+    from algoliasearch.http.hosts import Host, HostsCollection
+    from algoliasearch.search.config import SearchConfig
+
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", target.app_id):
+        raise ConfigError(
+            "the application id is missing or ill-formed", where="algolia.app_id", hint="Set algolia.app_id"
+        )
+    if not re.fullmatch(r"[!-~]+", api_key):
+        raise ConfigError(
+            "the API key is missing or holds characters that no key has", where="algolia", hint="Check the key"
+        )
+    config = SearchConfig(target.app_id, api_key)
+    # The client would block for three rounds of Retry-After by itself.
+    config.max_rate_limit_retries = 0
+    if target.hosts:
+        config.hosts = HostsCollection([Host(*_address(url)) for url in target.hosts])
+        config.proxies = None
+    config.set_default_hosts()  # type: ignore[no-untyped-call]
+    return config
+
+
+def _address(url: str) -> tuple[str, str, int | None]:
+    hint = 'Write it like "http://127.0.0.1:8108"'
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{url!r} is not a host", where="algolia.hosts", hint=hint) from error
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
+        raise ConfigError(f"{url!r} is not a host", where="algolia.hosts", hint=hint)
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return name, parts.scheme, port
+
+
+def _session() -> Any:
+    from requests import Session
+
+    session = Session()
+    # A redirect would carry the key to another server, and .netrc has nothing to say here.
+    session.max_redirects = 0
+    session.trust_env = False
+    return session
+
+
+def _witness() -> Any:
+    from algoliasearch.http.api_response import ApiResponse
+    from algoliasearch.http.retry import RetryStrategy
+
+    class Witness(RetryStrategy):
+        """The client's own strategy, which also remembers the last answer."""
+
+        seen: ApiResponse[str] | None = None
+
+        def decide(self, host: Host, response: ApiResponse[str]) -> str:
+            self.seen = response
+            return super().decide(host, response)
+
+    return Witness()
+
+
+def _worth_waiting(error: Exception) -> bool | float:
+    if not isinstance(error, AlgoliaUnavailableError):
+        return False
+    if error.retry_after_s is None:
+        return True
+    return error.retry_after_s if error.retry_after_s <= _PATIENCE_S else False
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a connection error, without addresses that may hold a proxy's password."""
+    reasons: list[BaseException] = [error]
+    while (inner := reasons[-1].__cause__ or reasons[-1].__context__) is not None:
+        reasons.append(inner)
+    for reason in reversed(reasons):
+        if isinstance(reason, OSError) and reason.strerror:
+            return reason.strerror
+    return type(error).__name__

@@ -1,0 +1,292 @@
+"""The commands. Each opens the runtime, calls it once, and hands the report to render.py; there is no logic here.
+
+Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 the plan has changes (`plan --check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from algosync import __version__
+from algosync.cli import render
+from algosync.errors import AlgosyncError
+
+if TYPE_CHECKING:
+    from algosync.runtime import Runtime
+
+app = typer.Typer(
+    name="algosync",
+    help="Personalization on Algolia that a shop owns.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+quarantine = typer.Typer(help="Rows that were turned away, and why.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
+
+DEFAULT_CONFIG = Path("config/algosync.toml")
+
+Config = Annotated[Path, typer.Option("--config", "-c", envvar="ALGOSYNC_CONFIG", help="The settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else on stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")]
+
+
+class Family(StrEnum):
+    """The families of payloads."""
+
+    related = "related"
+    segments = "segments"
+    profiles = "profiles"
+    rules = "rules"
+
+
+Only = Annotated[list[Family] | None, typer.Option("--only", help="This family alone; may be repeated.")]
+
+
+def main() -> None:
+    """The `algosync` command."""
+    app()
+
+
+def _version(value: bool) -> None:  # Typer's callback shape
+    if value:
+        typer.echo(f"algosync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Personalization on Algolia that a shop owns."""
+
+
+def _run(
+    work: Callable[[Runtime], dict[str, Any]],
+    *,
+    config: Path,
+    json: bool,
+    verbose: bool,
+    show: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Opens the runtime, does the work, shows the report; an error of ours becomes exit code 1."""
+    render.configure_logging(verbose=verbose)
+    try:
+        from algosync.runtime import Runtime
+
+        with Runtime.open(config, progress=render.progress(quiet=json)) as runtime:
+            report = work(runtime)
+    except AlgosyncError as error:
+        raise typer.Exit(render.error(error, json=json)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(render.interrupted(json=json)) from None
+    if json:
+        render.document(report)
+    else:
+        show(report)
+    return report
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option(help="Where the demo leaves its files.")] = Path("algosync-demo"),
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """The guided tour: a year of a real shop, into a mock Algolia and back."""
+    render.configure_logging(verbose=verbose)
+    try:
+        from algosync.demo.tour import tour
+
+        report = tour(directory, render.narrator(quiet=json))
+    except AlgosyncError as error:
+        raise typer.Exit(render.error(error, json=json)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(render.interrupted(json=json)) from None
+    if json:
+        render.document(report)
+
+
+@app.command()
+def setup(
+    config: Config = DEFAULT_CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Declare algosync's own facets on the indices: shows the change, asks, applies."""
+
+    def work(runtime: Runtime) -> dict[str, Any]:
+        return runtime.setup(confirm=(lambda _: True) if yes else render.confirm_setup(json=json))
+
+    _run(work, config=config, json=json, verbose=verbose, show=render.setup)
+
+
+@app.command()
+def pull(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose = False) -> None:
+    """Read what is new in the sources into the event log."""
+    _run(lambda runtime: runtime.pull(), config=config, json=json, verbose=verbose, show=render.pull)
+
+
+@app.command()
+def rebuild(
+    config: Config = DEFAULT_CONFIG,
+    refacet: Annotated[
+        bool, typer.Option("--refacet", help="Give past events the facets of today's catalog that they lack.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Build profiles, segments and related items from the event log anew; pulls and pushes nothing."""
+    _run(
+        lambda runtime: runtime.rebuild(refacet=refacet),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.rebuild,
+    )
+
+
+@app.command()
+def sync(
+    config: Config = DEFAULT_CONFIG,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do all but write: no table, file, cursor or index.")
+    ] = False,
+    only: Annotated[
+        list[Family] | None, typer.Option("--only", help="Push this family alone; may be repeated.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """The whole way: pull, profiles, segments, related items, plan, push."""
+    families = tuple(family.value for family in only or ())
+    _run(
+        lambda runtime: runtime.sync(dry_run=dry_run, only=families),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.sync,
+    )
+
+
+@app.command()
+def plan(
+    config: Config = DEFAULT_CONFIG,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if the plan has changes.")] = False,
+    only: Annotated[
+        list[Family] | None, typer.Option("--only", help="Plan this family alone; may be repeated.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what a sync would push, and what it costs; changes nothing."""
+    families = tuple(family.value for family in only or ())
+    report = _run(
+        lambda runtime: runtime.sync(dry_run=True, only=families),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.plan,
+    )
+    if check and report["plan"]["operations"]:
+        raise typer.Exit(3)
+
+
+@app.command()
+def explain(
+    user: Annotated[str, typer.Argument(help="A userToken, customer id or any linked token.")],
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """One person's profile: the arithmetic behind each boost, her segments and why, the actions that fire."""
+    _run(lambda runtime: runtime.explain(user), config=config, json=json, verbose=verbose, show=render.explain)
+
+
+@app.command()
+def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose = False) -> None:
+    """What algosync holds: events, sources, people, segments, quarantine, the last runs."""
+    _run(lambda runtime: runtime.status(), config=config, json=json, verbose=verbose, show=render.status)
+
+
+@app.command()
+def mock(
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=0, max=65535)] = 8108,
+    load: Annotated[
+        list[str] | None, typer.Option("--load", help="INDEX=FILE: records to start with (JSON, JSONL or Parquet).")
+    ] = None,
+    facets: Annotated[
+        list[str] | None, typer.Option("--facets", help="INDEX=A,B,C: attributesForFaceting of that index.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a mock Algolia on this machine, until interrupted."""
+    render.configure_logging(verbose=verbose)
+    try:
+        from algosync.runtime import run_mock
+
+        run_mock(port, load or [], facets or [], ready=render.mock_ready(json=json))
+    except AlgosyncError as error:
+        raise typer.Exit(render.error(error, json=json)) from None
+
+
+@quarantine.command("list")
+def quarantine_list(
+    config: Config = DEFAULT_CONFIG,
+    source: Annotated[str | None, typer.Option(help="Rows of this source alone.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = 20,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the rows that were turned away."""
+    _run(
+        lambda runtime: runtime.quarantine_list(source=source, limit=limit),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.quarantine_list,
+    )
+
+
+@quarantine.command("show")
+def quarantine_show(
+    number: Annotated[int, typer.Argument(help="The row's number in the list.")],
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show one row as it came, and why it was turned away."""
+    _run(
+        lambda runtime: runtime.quarantine_show(number),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.quarantine_show,
+    )
+
+
+@quarantine.command("retry")
+def quarantine_retry(
+    config: Config = DEFAULT_CONFIG,
+    source: Annotated[str | None, typer.Option(help="Rows of this source alone.")] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Try the rows again, with the settings of now; those that pass leave the quarantine."""
+    _run(
+        lambda runtime: runtime.quarantine_retry(source=source),
+        config=config,
+        json=json,
+        verbose=verbose,
+        show=render.pull,
+    )

@@ -1,0 +1,102 @@
+"""Every error algosync raises on purpose, sorted by what the caller must do.
+
+::
+
+    AlgosyncError               action: stop
+    ├── ConfigError             stop: settings, segments.json or actions.json are wrong
+    ├── SourceError             retry: a source of events, users or products cannot be read
+    ├── RejectedShareError      stop: too many rows of a batch are unusable
+    ├── StoreError              stop: the state database or the event log is unusable
+    ├── AlgoliaError            stop: Algolia refused (4xx)
+    │   └── AlgoliaUnavailableError  retry: no answer, 429 or 5xx
+    └── PushRefusedError        stop: pushing would break a promise, for example show profiles to strangers
+
+An error says what happened, where, and what to do next; adapters translate every foreign exception into one of
+these, so that nothing above an adapter names another library's exceptions.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Action = Literal["retry", "skip", "stop"]
+
+
+class AlgosyncError(Exception):
+    """Root of all errors raised on purpose.
+
+    Args:
+        what: What happened, as one sentence without a full stop.
+        where: The file, source, index or key it happened at.
+        hint: What to do next.
+        retry_after_s: Seconds to wait before another try, where the other side named them.
+    """
+
+    action: ClassVar[Action] = "stop"
+
+    def __init__(
+        self, what: str, *, where: str | None = None, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class ConfigError(AlgosyncError):
+    """The settings, segments or actions are wrong."""
+
+
+class SourceError(AlgosyncError):
+    """A source of events, users or products cannot be read."""
+
+    action = "retry"
+
+
+class RejectedShareError(AlgosyncError):
+    """More rows of a batch were rejected than the settings allow."""
+
+
+class StoreError(AlgosyncError):
+    """The state database, the snapshot or the event log cannot be used."""
+
+
+class AlgoliaError(AlgosyncError):
+    """Algolia refused a request.
+
+    Args:
+        status: The HTTP status, where there was an answer.
+        position: Index within the batch of the record at fault, where Algolia named it.
+        object_id: The objectID of the record at fault, where Algolia named it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        position: int | None = None,
+        object_id: str | None = None,
+    ) -> None:
+        self.status = status
+        self.position = position
+        self.object_id = object_id
+        super().__init__(what, where=where, hint=hint, retry_after_s=retry_after_s)
+
+
+class AlgoliaUnavailableError(AlgoliaError):
+    """No answer, too many requests, or an error on Algolia's side."""
+
+    action = "retry"
+
+
+class PushRefusedError(AlgosyncError):
+    """Pushing would break a promise; nothing was sent."""

@@ -1,0 +1,63 @@
+"""The digest by which the log knows an event again: 128 bits of MD5 as two unsigned integers.
+
+With an id from the source, the id and the product within it; without, every field of the normalised event, so that
+the same event has the same key whatever types its columns had; with row ids, the place it was read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pyarrow as pa
+
+from algosync.events.duck import literal
+from algosync.events.normal import absent
+
+Identity = Literal["content", "row"]
+
+_ALWAYS = ("us", "token", "kind")
+_FIELDS = {
+    "authenticated_user_token": "auth",
+    "session_id": "session_id",
+    "event_name": "event_name",
+    "object_id": "object_id",
+    "facet_filters": "facets",
+    "order_id": "order_id",
+    "price": "n_price",
+    "quantity": "n_quantity",
+    "discount": "n_discount",
+    "currency": "currency",
+    "query_id": "query_id",
+    "position": "n_position",
+    "index": '"index"',
+    "consent": "consented",
+    "context": "said",
+    "product": "product",
+}
+_WITHIN = ("object_id", "facet_filters")
+
+
+def digest(table: pa.Table, source: str, identity: Identity) -> str:
+    """SQL for the digest (UHUGEINT) of an event whose columns `clean` prepared."""
+    if identity == "row":
+        return f"md5_number({_joined(table, [literal(source), literal('row'), 'place'], _WITHIN)})"
+    by_content = _joined(table, [literal(source), literal("content"), *_ALWAYS], tuple(_FIELDS))
+    if absent(table, "event_id"):
+        return f"md5_number({by_content})"
+    by_id = _joined(table, [literal(source), literal("id"), "event_id"], _WITHIN)
+    return f"md5_number(CASE WHEN event_id IS NOT NULL THEN {by_id} ELSE {by_content} END)"
+
+
+def halves(column: str) -> str:
+    """SQL for key_hi and key_lo of a digest."""
+    return f"({column} >> 64)::UBIGINT AS key_hi, ({column} & 18446744073709551615)::UBIGINT AS key_lo"
+
+
+def _joined(table: pa.Table, parts: list[str], fields: Sequence[str]) -> str:
+    # concat_ws leaves NULL out, so every optional field says its name; a column absent from the whole batch is the
+    # same as one that is NULL in every row. No text holds the separator in practice.
+    named = [f"'{name}=' || {_FIELDS[name]}" for name in fields if name != "event_name" and not absent(table, name)]
+    if "event_name" in fields:
+        named.append("'event_name=' || event_name")  # also made from the event_type, see `clean`
+    return f"concat_ws(chr(31), {', '.join([*parts, *named])})"

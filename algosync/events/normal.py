@@ -1,0 +1,178 @@
+"""SQL expressions that bring the fields of a canonical batch into one form, whatever type they came in.
+
+Each function reads the Arrow type of its column and returns DuckDB SQL over it. Nothing is judged here: what cannot
+be understood becomes NULL (NaN and infinity stay), and `checks` says why that is a reason to turn the row away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from algosync.events.duck import literal
+
+KINDS_OF_TYPE: Final = {
+    "view": "view",
+    "click": "click",
+    "conversion": "conversion",
+    "addtocart": "add_to_cart",
+    "purchase": "purchase",
+    "login": "login",
+    "logout": "logout",
+    "pageview": "pageview",
+}
+"""What may stand as an event_type, letter case, blanks, hyphens and underscores aside, and what it means."""
+
+SESSION_EVENTS: Final = ("login", "logout", "pageview")
+"""Types that name a moment of a session and no product; they become views with that event_name."""
+
+FOR_YOU: Final = ("for_you", "true", "granted")
+NOT_PERSONALIZED: Final = ("not_personalized", "false", "denied")
+
+_SECONDS_BELOW, _MILLIS_BELOW, _MICROS_BELOW = "1e11", "1e14", "1e17"
+
+
+def absent(table: pa.Table, name: str) -> bool:
+    """Whether a column says nothing in this batch."""
+    column = table.column(name)
+    return bool(column.null_count == len(column))
+
+
+def text(table: pa.Table, name: str) -> str:
+    """A text field; an empty one is absent."""
+    if absent(table, name):
+        return "NULL::VARCHAR"
+    return f"nullif({quoted(name)}::VARCHAR, '')"
+
+
+def quoted(name: str) -> str:
+    """The column as SQL names it."""
+    return f'"{name}"'
+
+
+def number(table: pa.Table, name: str) -> str:
+    """A number as DOUBLE; NULL where it is none."""
+    if absent(table, name):
+        return "NULL::DOUBLE"
+    kind = table.schema.field(name).type
+    column = text(table, name) if _is_text(kind) else quoted(name)
+    return f"TRY_CAST({column} AS DOUBLE)"
+
+
+def word(expression: str) -> str:
+    """A name of a vocabulary without regard to letter case, blanks, hyphens and underscores."""
+    return f"lower(translate({expression}, '_- ', ''))"
+
+
+def kind_of_type(expression: str) -> str:
+    """The meaning of an event_type after KINDS_OF_TYPE; NULL where it has none."""
+    cases = " ".join(f"WHEN {literal(said)} THEN {literal(kind)}" for said, kind in KINDS_OF_TYPE.items())
+    return f"CASE {word(expression)} {cases} END"
+
+
+def kind_of_subtype(expression: str) -> str:
+    """`add_to_cart` or `purchase`; NULL for anything else."""
+    return f"CASE {word(expression)} WHEN 'addtocart' THEN 'add_to_cart' WHEN 'purchase' THEN 'purchase' END"
+
+
+def consent(table: pa.Table) -> str:
+    """`for_you` or `not_personalized`; NULL where nothing, or nothing known, was said."""
+    if absent(table, "consent"):
+        return "NULL::VARCHAR"
+    said = f"lower({text(table, 'consent')})"
+    granted, denied = (", ".join(map(literal, names)) for names in (FOR_YOU, NOT_PERSONALIZED))
+    return f"CASE WHEN {said} IN ({granted}) THEN 'for_you' WHEN {said} IN ({denied}) THEN 'not_personalized' END"
+
+
+def facets(table: pa.Table) -> str:
+    """Filters `facet:value` as a list of structs, sorted and without repeats; an empty list is absent."""
+    if absent(table, "facet_filters"):
+        return "NULL"
+    split = "{'facet': split_part(x, ':', 1), 'value': substr(x, strpos(x, ':') + 1)}"
+    listed = f"list_sort(list_distinct(list_transform(facet_filters, lambda x: {split})))"
+    return f"CASE WHEN len(facet_filters) > 0 THEN {listed} END"
+
+
+def instants(table: pa.Table, timezone: str | None) -> pa.Table:
+    """Replace a column of Arrow timestamps by microseconds since the epoch, UTC, where that is possible.
+
+    Naive timestamps stay as they are without a timezone. Two moments of one local hour in autumn: the earlier; a local
+    time that spring left out: the moment after the gap.
+    """
+    place = table.schema.get_field_index("timestamp")
+    column = table.column(place)
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("us"))
+    if not pa.types.is_timestamp(column.type):
+        return table
+    column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    if column.type.tz is None and timezone is not None:
+        column = pc.assume_timezone(column, timezone, ambiguous="earliest", nonexistent="latest")
+    if column.type.tz is not None:
+        column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        return table.set_column(place, pa.field("timestamp", pa.int64(), metadata={"unit": "us"}), column)
+    return table.set_column(place, "timestamp", column)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """SQL for an event's moment, in two steps so that no text is parsed twice.
+
+    Args:
+        parts: Columns to compute first, beside those of the table.
+        micros: Microseconds since the epoch, UTC, as BIGINT over `parts`; NULL where it cannot be told.
+        naive: Whether only the timezone is missing.
+    """
+
+    parts: str
+    micros: str
+    naive: str
+
+
+def moment(table: pa.Table, timezone: str | None) -> Moment:
+    """How to read the timestamps of a table that went through `instants`.
+
+    Understands ISO 8601 with an offset or a zone's name, naive times with `timezone`, and epoch seconds, milliseconds,
+    microseconds and nanoseconds, told apart by their size; all of them within one column.
+    """
+    field = table.schema.field("timestamp")
+    if absent(table, "timestamp"):
+        return Moment(parts="NULL AS moment", micros="NULL::BIGINT", naive="false")
+    if pa.types.is_timestamp(field.type):
+        return Moment(parts="NULL AS moment", micros="NULL::BIGINT", naive="true")
+    if field.metadata:
+        return Moment(parts="NULL AS moment", micros='"timestamp"', naive="false")
+    if not _is_text(field.type):
+        return Moment(parts='TRY_CAST("timestamp" AS DOUBLE) AS epoch', micros=_epoch("epoch"), naive="false")
+    parts = (
+        'coalesce(TRY_CAST("timestamp" AS TIMESTAMP), TRY_CAST(upper("timestamp") AS TIMESTAMP)) AS moment, '
+        'TRY_CAST("timestamp" AS DOUBLE) AS epoch, '
+        "regexp_matches(substr(\"timestamp\", 12), '[A-Za-z+-]') AS zoned"
+    )
+    micros = (
+        f"CASE WHEN epoch IS NOT NULL THEN {_epoch('epoch')} WHEN NOT isfinite(moment) THEN NULL "
+        f"WHEN zoned THEN epoch_us(moment) ELSE {_local(timezone)} END"
+    )
+    return Moment(parts=parts, micros=micros, naive="(epoch IS NULL AND isfinite(moment) AND NOT zoned)")
+
+
+def _local(timezone: str | None) -> str:
+    if timezone is None:
+        return "NULL::BIGINT"
+    if timezone.upper() == "UTC":
+        return "epoch_us(moment)"
+    return f"epoch_us(timezone({literal(timezone)}, moment))"
+
+
+def _epoch(x: str) -> str:
+    return (
+        f"TRY_CAST(CASE WHEN abs({x}) < {_SECONDS_BELOW} THEN {x} * 1e6 WHEN abs({x}) < {_MILLIS_BELOW} THEN {x} * 1e3"
+        f" WHEN abs({x}) < {_MICROS_BELOW} THEN {x} ELSE {x} / 1e3 END AS BIGINT)"
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -1,0 +1,221 @@
+"""Rows that were turned away: kept by source, position and content, listed, tried again, closed.
+
+A replay never doubles a row. A position that is read again settles what it said before: the stored row is resolved
+unless the very same content was turned away again. Functions that take a connection join the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from algosync.errors import StoreError
+from algosync.events.clean import Cleaned
+from algosync.stores.state import State
+from algosync.stores.tables import quarantine
+
+Status = Literal["open", "resolved"]
+
+_AT_ONCE = 500  # SQLite counts the parameters of a statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedRow:
+    """A stored row.
+
+    Args:
+        id: Its number, for `show` and `resolve`.
+        source: The source it came from.
+        position: Where it was read.
+        field: The event field at fault; None where the row could not be read at all.
+        reason: Why it was turned away.
+        row: The row as it came, as JSON.
+        status: `open`, or `resolved` once it was accepted, replaced or closed by hand.
+        seen_at: When it was first turned away, ISO 8601 UTC.
+    """
+
+    id: int
+    source: str
+    position: str
+    field: str | None
+    reason: str
+    row: str
+    status: Status
+    seen_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """A choice of rows: by source, reason and status; None means any."""
+
+    source: str | None = None
+    reason: str | None = None
+    status: Status | None = "open"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Open rows of one source, to be mapped and judged again: where they were read, and the rows as JSON objects.
+
+    Args:
+        source: The source's name.
+        positions: One per row.
+        rows: The rows as they came.
+        unreadable: How many further rows are no JSON objects: only reading the source again can mend them.
+    """
+
+    source: str
+    positions: tuple[str, ...]
+    rows: tuple[str, ...]
+    unreadable: int
+
+
+def listed(state: State, which: Which, *, limit: int = 50, after: int = 0) -> list[QuarantinedRow]:
+    """Return a page of rows by id; `after` is the last id of the page before.
+
+    Raises:
+        StoreError: The state cannot be read.
+    """
+    query = select(quarantine).where(_chosen(which), quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
+    with state.read() as connection:
+        return [_row(found) for found in connection.execute(query).mappings()]
+
+
+def shown(state: State, number: int) -> QuarantinedRow:
+    """Return one row.
+
+    Raises:
+        StoreError: There is no such row.
+    """
+    with state.read() as connection:
+        found = connection.execute(select(quarantine).where(quarantine.c.id == number)).mappings().first()
+    if found is None:
+        raise StoreError(f"no row {number} in quarantine", hint="See `algosync quarantine list`")
+    return _row(found)
+
+
+def counts(state: State, which: Which) -> list[tuple[str, str, int]]:
+    """Return (source, reason, number of rows), most first."""
+    number = func.count().label("number")
+    query = select(quarantine.c.source, quarantine.c.reason, number).where(_chosen(which))
+    query = query.group_by(quarantine.c.source, quarantine.c.reason)
+    query = query.order_by(number.desc(), quarantine.c.source, quarantine.c.reason)
+    with state.read() as connection:
+        return [(source, reason, int(n)) for source, reason, n in connection.execute(query)]
+
+
+def held(state: State, source: str) -> Held:
+    """Return the open rows of a source for another try.
+
+    Accepting one through the log resolves it, by its position; one that is turned away again stays open, with the new
+    reason.
+    """
+    query = select(quarantine.c.position, quarantine.c.row)
+    query = query.where(_chosen(Which(source=source))).order_by(quarantine.c.id)
+    with state.read() as connection:
+        found = [(str(position), str(row)) for position, row in connection.execute(query)]
+    usable = [(position, row) for position, row in found if row.startswith("{")]
+    return Held(
+        source=source,
+        positions=tuple(position for position, _ in usable),
+        rows=tuple(row for _, row in usable),
+        unreadable=len(found) - len(usable),
+    )
+
+
+def resolve(state: State, numbers: Sequence[int]) -> int:
+    """Close rows by hand and return how many were open."""
+    with state.write() as connection:
+        return _resolve(connection, numbers)
+
+
+def settle(connection: Connection, cleaned: Cleaned, source: str) -> None:
+    """Store what a batch turned away, and resolve what it read again and did not turn away in the same words."""
+    _resolve_read_again(connection, cleaned, source)
+    store(connection, cleaned, source)
+
+
+def store(connection: Connection, cleaned: Cleaned, source: str) -> None:
+    """Store what a batch turned away; a row that is there already takes the newer reason."""
+    rejected = cleaned.rejected
+    if not rejected.num_rows:
+        return
+    seen_at = cleaned.judged_at.isoformat()
+    rows = {
+        (position, digest): {
+            "source": source,
+            "position": position,
+            "content_hash": digest,
+            "field": field,
+            "reason": reason,
+            "row": row,
+            "status": "open",
+            "seen_at": seen_at,
+        }
+        for position, digest, field, reason, row in zip(
+            rejected.column("position").to_pylist(),
+            _digests(rejected),
+            *(rejected.column(name).to_pylist() for name in ("field", "reason", "row")),
+            strict=True,
+        )
+    }
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(quarantine)
+    newer = {"field": statement.excluded.field, "reason": statement.excluded.reason}
+    unique = ["source", "position", "content_hash"]
+    connection.execute(statement.on_conflict_do_update(index_elements=unique, set_=newer), list(rows.values()))
+
+
+def _resolve_read_again(connection: Connection, cleaned: Cleaned, source: str) -> None:
+    query = select(quarantine.c.id, quarantine.c.position, quarantine.c.content_hash)
+    stored = connection.execute(query.where(_chosen(Which(source=source)))).all()
+    if not stored:
+        return
+    rejected = cleaned.rejected
+    again = set(zip(rejected.column("position").to_pylist(), _digests(rejected), strict=True))
+    candidates = pa.array([row.position for row in stored], pa.string())
+    read = pc.is_in(candidates, value_set=pa.concat_arrays([_flat(cleaned.positions), _flat(rejected["position"])]))
+    settled = [
+        row.id
+        for row, was_read in zip(stored, read.to_pylist(), strict=True)
+        if was_read and (row.position, row.content_hash) not in again
+    ]
+    _resolve(connection, settled)
+
+
+def _resolve(connection: Connection, numbers: Sequence[int]) -> int:
+    closed = 0
+    for some in _portions(numbers):
+        chosen = and_(quarantine.c.id.in_(some), quarantine.c.status == "open")
+        closed += connection.execute(update(quarantine).where(chosen).values(status="resolved")).rowcount
+    return closed
+
+
+def _portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _AT_ONCE):
+        yield numbers[start : start + _AT_ONCE]
+
+
+def _digests(rejected: pa.Table) -> list[str]:
+    rows = rejected.column("row").to_pylist()
+    return [hashlib.md5(row.encode(), usedforsecurity=False).hexdigest() for row in rows]
+
+
+def _flat(column: Any) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _chosen(which: Which) -> ColumnElement[bool]:
+    wanted = {"source": which.source, "reason": which.reason, "status": which.status}
+    return and_(True, *(quarantine.c[name] == value for name, value in wanted.items() if value is not None))
+
+
+def _row(found: Any) -> QuarantinedRow:
+    return QuarantinedRow(**{name: value for name, value in found.items() if name != "content_hash"})

@@ -1,0 +1,86 @@
+"""Arrow columns from Python values of any mixture of types; nothing fails, whatever stands side by side.
+
+Values of one type keep it. Where types disagree the column becomes text: text as it is, everything else as JSON.
+Objects and lists are looked into, so that only the field that disagrees becomes text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+_EXACT = 2**53
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table; its columns are their keys in order of first appearance, absent ones null."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: column([row.get(name) for row in rows]) for name in names})
+
+
+def column(values: Sequence[Any]) -> pa.Array:
+    """Return values as an array: of their common type where they have one, else of text."""
+    try:
+        made = pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return _mixed(values)
+    if pa.types.is_floating(made.type):
+        return _mixed(values) if any(type(v) is int and abs(v) > _EXACT for v in values) else made
+    return made
+
+
+def text(value: Any) -> str | None:
+    """Return one value as text: null and text as they are, anything else as JSON or its own notation."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return dumps(value)[1:-1] if _plain(value) else dumps(value)
+
+
+def dumps(value: Any) -> str:
+    """Return JSON text of a value that came from Arrow, SQL or JSON."""
+    return orjson.dumps(value, default=_foreign, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _plain(value: Any) -> bool:
+    return not isinstance(value, dict | list | tuple | bool | int | float)
+
+
+def _foreign(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, Decimal | int):
+        return str(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    return str(value)
+
+
+def _mixed(values: Sequence[Any]) -> pa.Array:
+    found = {type(value) for value in values if value is not None}
+    if found == {dict}:
+        return _struct(values)
+    if found == {list}:
+        return _list(values)
+    return pa.array([text(value) for value in values], pa.string())
+
+
+def _struct(values: Sequence[dict[str, Any] | None]) -> pa.Array:
+    names = dict.fromkeys(name for value in values if value is not None for name in value)
+    children = [column([None if value is None else value.get(name) for value in values]) for name in names]
+    missing = pa.array([value is None for value in values], pa.bool_())
+    return pa.StructArray.from_arrays(children, names=list(names), mask=missing)
+
+
+def _list(values: Sequence[list[Any] | None]) -> pa.Array:
+    lengths = np.array([0 if value is None else len(value) for value in values], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    missing = pa.array([value is None for value in values], pa.bool_())
+    flat = column([item for value in values if value is not None for item in value])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), flat, mask=missing)

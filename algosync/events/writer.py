@@ -1,0 +1,343 @@
+"""Writing the event log: one batch, one transaction.
+
+Files come first, then one transaction with the manifest, the cursor, new ids and the quarantine: after a crash the log
+is as before, and the next writer removes the files that no manifest names. A dry run uses the scratch writer: the same
+code with its own place to put things, on top of a log that it only reads.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from algosync.errors import StoreError
+from algosync.events import quarantine
+from algosync.events.clean import Cleaned
+from algosync.events.duck import arrow, lent
+from algosync.events.log import RESOLUTIONS, EventLog, IdKind, products_in
+from algosync.events.memory import Memory, Versions
+from algosync.events.schema import ITEMS, LOG
+from algosync.events.segments import Segment, SegmentKind, remove_orphans, scan, write_segment
+from algosync.stores import tables
+from algosync.stores.state import State, memory_state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What became of a batch. `accepted + rejected + duplicates == read`; the others are among the accepted.
+
+    Args:
+        read: Rows read.
+        accepted: Events new to the log.
+        rejected: Rows turned away.
+        duplicates: Events the log, or the batch, had already.
+        waiting: Accepted events whose product nobody knows yet.
+        ignored: Accepted events that count nowhere.
+        no_consent: Accepted events that count in aggregates only.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    waiting: int = 0
+    ignored: int = 0
+    no_consent: int = 0
+
+    def __add__(self, other: Appended) -> Appended:
+        return Appended(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
+class LogWriter(Protocol):
+    """Takes judged batches into a log."""
+
+    @property
+    def log(self) -> EventLog:
+        """The log as it is with what was written."""
+
+    def append(self, cleaned: Cleaned, *, cursor: str | None, source: str, products: pa.Table) -> Appended:
+        """Take in one batch and move the source's cursor."""
+
+    def resolve_waiting(self, products: pa.Table) -> int:
+        """Give events that wait their products."""
+
+    def set_aside(self, cleaned: Cleaned, *, source: str) -> None:
+        """Keep what a batch turned away, and nothing else of it."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    events: pa.Table
+    items: pa.Table
+    products: pa.Table | None
+    ids: dict[IdKind, pa.Table]
+    source: str | None
+    resolutions: pa.Table | None = None
+
+
+class _Writer:
+    """What both writers share; `into` is the place that changes."""
+
+    def __init__(self, log: EventLog, into: State) -> None:
+        self.log = log
+        self._into = into
+        self._memory = Memory(log)
+        with into.read() as connection:
+            self._last_segment = _last_segment(connection)
+
+    def append(self, cleaned: Cleaned, *, cursor: str | None, source: str, products: pa.Table) -> Appended:
+        """Take in one batch: its new events, what they bring, its rejected rows and the cursor, or nothing of it.
+
+        Args:
+            cleaned: The judged batch.
+            cursor: Where reading goes on; None leaves the cursor where it is, for rows tried again.
+            source: The source's name.
+            products: The catalog at this moment (PRODUCT_REFS), each id once.
+
+        Raises:
+            StoreError: Nothing was taken in.
+        """
+        fresh = self._fresh(cleaned.accepted)
+        change = self._change(fresh, products, source)
+        appended = _counted(cleaned, change)
+        segments = self._write(change)
+        with self._into.write() as connection:
+            self._commit(connection, change, segments)
+            quarantine.settle(connection, cleaned, source)
+            if cursor is not None:
+                connection.execute(delete(tables.cursors).where(tables.cursors.c.source == source))
+                connection.execute(insert(tables.cursors).values(source=source, cursor=cursor))
+        self._learn(change, segments)
+        return appended
+
+    def resolve_waiting(self, products: pa.Table) -> int:
+        """Give each product that events wait for, and that `products` now knows, its version, once and for all.
+
+        Args:
+            products: The catalog (PRODUCT_REFS), each id once.
+
+        Returns:
+            The number of products resolved.
+
+        Raises:
+            StoreError: Nothing was resolved.
+        """
+        waiting = self._waiting()
+        versions = self._memory.versions(waiting, products)
+        found = pc.is_valid(versions.item)
+        columns = [waiting.column("object"), versions.item, versions.price]
+        resolutions = pa.table(columns, schema=RESOLUTIONS).filter(found)
+        if not resolutions.num_rows:
+            return 0
+        change = _Change(
+            events=LOG.empty_table(), items=versions.new, products=None, ids={}, source=None, resolutions=resolutions
+        )
+        segments = self._write(change)
+        with self._into.write() as connection:
+            self._commit(connection, change, segments)
+        self._learn(change, segments)
+        return int(resolutions.num_rows)
+
+    def set_aside(self, cleaned: Cleaned, *, source: str) -> None:
+        """Keep what a batch turned away when the batch itself is refused; the cursor stays."""
+        with self._into.write() as connection:
+            quarantine.store(connection, cleaned, source)
+
+    def close(self) -> None:
+        """Forget what was remembered; the log stays usable."""
+        self._memory.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fresh(self, accepted: pa.Table) -> pa.Table:
+        if not accepted.num_rows:
+            return accepted
+        numbers = self._memory.fresh(accepted)
+        return accepted if len(numbers) == accepted.num_rows else accepted.take(pa.array(numbers))
+
+    def _change(self, fresh: pa.Table, products: pa.Table, source: str) -> _Change:
+        if not fresh.num_rows:
+            return _Change(events=LOG.empty_table(), items=ITEMS.empty_table(), products=None, ids={}, source=source)
+        tokens = self._memory.encode("token", fresh.column("user_token"), fresh.column("authenticated_user_token"))
+        objects = self._memory.encode("object", fresh.column("object_id"))
+        items, price, new = self._items(fresh, objects.columns[0], products)
+        made = {"token": tokens.columns[0], "auth": tokens.columns[1], "object": objects.columns[0], "item": items}
+        made["price"] = price
+        events = pa.table(
+            [made.get(name, fresh[name] if name in fresh.column_names else None) for name in LOG.names], schema=LOG
+        )
+        brings = fresh.column("product").null_count < fresh.num_rows
+        return _Change(
+            events=events,
+            items=new,
+            products=products_in(self._memory.connection, fresh) if brings else None,
+            ids={"token": tokens.new, "object": objects.new},
+            source=source,
+        )
+
+    def _items(self, fresh: pa.Table, objects: pa.Array, products: pa.Table) -> tuple[Any, Any, pa.Table]:
+        """Return each event's item and price, and the versions that are new."""
+        encoded = objects.dictionary_encode()
+        first = pc.index_in(encoded.dictionary, value_set=objects)
+        wanted = pa.table(
+            {"object": encoded.dictionary, "value": fresh.column("object_id").combine_chunks().take(first)}
+        )
+        versions = self._memory.versions(wanted, products)
+        items = versions.item.take(encoded.indices)
+        price = pc.coalesce(fresh.column("price").combine_chunks(), versions.price.take(encoded.indices))
+        filters = fresh.column("facet_filters")
+        if filters.null_count == len(filters):
+            return items, price, versions.new
+        filtering = pc.is_valid(filters).combine_chunks()
+        extra: Versions = self._memory.filter_versions(filters.filter(filtering), versions.new.num_rows)
+        items = pc.replace_with_mask(items, filtering, extra.item)
+        return items, price, pa.concat_tables([versions.new, extra.new])
+
+    def _waiting(self) -> pa.Table:
+        con = self._memory.connection
+        with lent(con, done=self.log.resolutions()):
+            objects = arrow(
+                con,
+                f'SELECT DISTINCT "object" FROM {scan("events", self.log.paths()["events"])} '  # noqa: S608
+                'WHERE item IS NULL AND "object" IS NOT NULL AND "object" NOT IN (SELECT "object" FROM done)',
+            )
+        return self._memory.values(objects)
+
+    def _write(self, change: _Change) -> list[Segment]:
+        parts: list[tuple[SegmentKind, pa.Table | None]] = [
+            ("items", change.items),
+            ("products", change.products),
+            ("events", change.events),
+        ]
+        filled = [(kind, table) for kind, table in parts if table is not None and table.num_rows]
+        return [
+            write_segment(self._into.directory, self._last_segment + n, kind, table, change.source)
+            for n, (kind, table) in enumerate(filled, start=1)
+        ]
+
+    def _commit(self, connection: Connection, change: _Change, segments: list[Segment]) -> None:
+        if _last_segment(connection) != self._last_segment:
+            raise StoreError(
+                "another process wrote to the event log meanwhile",
+                where=self._into.where,
+                hint="Nothing was taken in; run again",
+            )
+        if segments:
+            rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
+            connection.execute(insert(tables.segments), rows)
+        for kind, new in change.ids.items():
+            _insert_ids(connection, kind, new)
+        if change.resolutions is not None:
+            connection.execute(insert(tables.resolutions), change.resolutions.to_pylist())
+
+    def _learn(self, change: _Change, segments: list[Segment]) -> None:
+        self._last_segment += len(segments)
+        self._memory.learn(change.events, change.ids, change.items)
+
+
+class CommittingWriter(_Writer):
+    """Writes to the state's own log; one at a time per state directory.
+
+    Raises:
+        StoreError: Another process is writing, or the log cannot be read.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._lock = _locked(state.directory)
+        try:
+            log = EventLog(state)
+            with state.read() as connection:
+                known = set(connection.scalars(select(tables.segments.c.path)))
+            self.removed = remove_orphans(state.directory, known)
+            super().__init__(log, state)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Forget what was remembered and let other writers in."""
+        super().close()
+        os.close(self._lock)
+
+
+class ScratchWriter(_Writer):
+    """Writes to a place of its own on top of a log that it only reads; all of it is gone when closed."""
+
+    def __init__(self, state: State) -> None:
+        self._place = TemporaryDirectory(prefix="algosync-")
+        self._scratch = memory_state(Path(self._place.name))
+        super().__init__(EventLog(state, self._scratch), self._scratch)
+
+    def close(self) -> None:
+        """Remove the scratch place."""
+        super().close()
+        self._scratch.close()
+        self._place.cleanup()
+
+
+def _counted(cleaned: Cleaned, change: _Change) -> Appended:
+    events = change.events
+    waiting = pc.and_(pc.is_valid(events.column("object")), pc.is_null(events.column("item")))
+    excluded = events.column("excluded")
+    appended = Appended(
+        read=cleaned.read,
+        accepted=events.num_rows,
+        rejected=cleaned.rejected.num_rows,
+        duplicates=cleaned.accepted.num_rows - events.num_rows,
+        waiting=_number(waiting),
+        ignored=_number(pc.starts_with(excluded, "ignored:")),
+        no_consent=_number(pc.starts_with(excluded, "no_consent:")),
+    )
+    if appended.accepted + appended.rejected + appended.duplicates != appended.read:
+        raise StoreError(f"the rows of a batch do not add up: {appended}", hint="This is a fault of algosync")
+    return appended
+
+
+def _number(mask: Any) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _insert_ids(connection: Connection, kind: str, new: pa.Table) -> None:
+    numbers, values = (new.column(name).to_pylist() for name in ("id", "value"))
+    if not numbers:
+        return
+    if connection.dialect.name == "postgresql":
+        statement = text("INSERT INTO ids (kind, id, value) SELECT :kind, unnest(:n ::int[]), unnest(:v ::text[])")
+        connection.execute(statement, {"kind": kind, "n": numbers, "v": values})
+        return
+    rows = [(kind, number, value) for number, value in zip(numbers, values, strict=True)]
+    connection.exec_driver_sql("INSERT INTO ids (kind, id, value) VALUES (?, ?, ?)", rows)
+
+
+def _last_segment(connection: Connection) -> int:
+    return int(connection.scalar(select(func.max(tables.segments.c.id))) or 0)
+
+
+def _locked(directory: Path) -> int:
+    path = directory / "log.lock"
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(f"the event log cannot be written: {error.strerror}", where=str(path)) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        hint = "Wait until it has finished; a dry run works meanwhile"
+        raise StoreError("another process is writing to the event log", where=str(directory), hint=hint) from error
+    return handle

@@ -1,0 +1,357 @@
+"""A search from its parameters to the answer: rules, matching, distinct, facets, pages, promoted records.
+
+Owns the shape of search answers. The order of hits comes from ranking.py.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from algosync.errors import AlgoliaError
+from algosync.mock.columns import Ints
+from algosync.mock.filters import Filter, facet_filters, numeric_filters, tag_filters
+from algosync.mock.grammar import parse_filters
+from algosync.mock.index import Index
+from algosync.mock.parameters import IGNORED, echo
+from algosync.mock.ranking import Hits, Query, attributes_read, matching, rank
+from algosync.mock.records import Record, project
+from algosync.mock.rules import Merging, Outcome, apply_rules
+from algosync.mock.segments import Segment
+from algosync.mock.settings import Facet, facets, ranking
+from algosync.mock.text import Word
+from algosync.mock.words import normalise, split
+
+WORDS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a search needs besides its parameters.
+
+    Attributes:
+        now_s: The time, for rules that are valid for a while.
+        merging: How rules' parameters combine.
+        privileged: Whether unretrievable attributes are shown.
+    """
+
+    now_s: int
+    merging: Merging
+    privileged: bool = False
+
+
+class _Search:
+    """One search under way."""
+
+    def __init__(self, index: Index, given: Mapping[str, Any], reading: Reading) -> None:
+        self.index = index
+        self.reading = reading
+        self.outcome: Outcome = apply_rules(given, index.rules.values(), now_s=reading.now_s, merging=reading.merging)
+        self.params = self.outcome.params
+        self.settings = index.all_settings
+        self.facets = facets(index.settings)
+        self.query = self._query()
+        self.parts: list[Segment] = []
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A parameter, else the setting, else the default."""
+        value = self.params.get(name, self.settings.get(name))
+        return default if value is None else value
+
+    def run(self) -> Hits:
+        """All hits in their order, before pages and promoted records."""
+        extra = {facet for facet in self._counted()} | ({self._distinct_by} if self._distinct else set())
+        self.parts = self.index.segments(attributes_read(self.query) | extra)
+        return rank(self.parts, self.query)
+
+    def _query(self) -> Query:
+        restricted = self.params.get("restrictSearchableAttributes")
+        return Query(
+            words=self._words(),
+            filters=filters_of(self.params),
+            optional=facet_filters(self.params.get("optionalFilters", []), "optionalFilters"),
+            sum_or=self.params.get("sumOrFiltersScores", False),
+            facets=self.facets,
+            formula=ranking(self.settings | {"ranking": self.option("ranking")}),
+            attributes=None if restricted is None else tuple(restricted),
+            exact_on_single=self.option("exactOnSingleWordQuery"),
+            typo_tolerance=self.option("typoTolerance", True),
+        )
+
+    def _words(self) -> tuple[Word, ...]:
+        words = split(self.params.get("query", ""))[:WORDS_MAX]
+        kind = self.option("queryType")
+        tolerant = self.option("typoTolerance", True) not in {False, "false"}
+        one, two = self.option("minWordSizefor1Typo"), self.option("minWordSizefor2Typos")
+        given = self.option("optionalWords", [])
+        lines = given if isinstance(given, list) else [given]
+        optional = {word for line in lines if isinstance(line, str) for word in split(line)}
+        return tuple(
+            Word(
+                text=word,
+                prefix=kind == "prefixAll" or (kind == "prefixLast" and place == len(words)),
+                typos_max=((len(word) >= one) + (len(word) >= two)) if tolerant else 0,
+                optional=word in optional,
+            )
+            for place, word in enumerate(words, 1)
+        )
+
+    @property
+    def _distinct_by(self) -> str:
+        return self.option("attributeForDistinct", "")
+
+    @property
+    def _distinct(self) -> int:
+        return int(self.option("distinct", 0)) if self._distinct_by else 0
+
+    def _counted(self) -> list[str]:
+        asked = self.params.get("facets", [])
+        shown = {facet.attribute for facet in self.facets.values() if not facet.filter_only}
+        return sorted(shown) if "*" in asked else sorted(shown.intersection(asked))
+
+    def deduplicated(self, hits: Hits) -> Hits:
+        """The best `distinct` hits of each value of attributeForDistinct; records without a value all stay."""
+        if not self._distinct or not len(hits.doc):
+            return hits
+        names: dict[str, int] = {}
+        group = -1 - np.arange(len(hits.doc))
+        for number, part in enumerate(self.parts):
+            column = part.columns[self._distinct_by]
+            value_of = np.full(len(part), -1, np.int64)
+            value_of[column.docs[::-1]] = column.codes[::-1]
+            renamed = np.array([names.setdefault(v, len(names)) for v in column.values] or [0], np.int64)
+            mine = np.flatnonzero(hits.part == number)
+            codes = value_of[hits.doc[mine]]
+            group[mine[codes >= 0]] = renamed[codes[codes >= 0]]
+        order = np.argsort(group, kind="stable")
+        _, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
+        place = np.arange(len(order)) - np.repeat(starts, counts)
+        return hits.take(np.sort(order[place < self._distinct]))
+
+    def facet_answer(self, hits: Hits) -> dict[str, Any]:
+        """The `facets` and `facets_stats` of an answer, where facets were asked for."""
+        if "facets" not in self.params:
+            return {}
+        counted: dict[str, dict[str, int]] = {}
+        stats: dict[str, dict[str, float]] = {}
+        for name in self._counted():
+            totals: dict[str, int] = {}
+            numbers = []
+            for number, part in enumerate(self.parts):
+                mask = np.zeros(len(part), np.bool_)
+                mask[hits.doc[hits.part == number]] = True
+                column = part.columns[name]
+                for value, count in column.counts(mask).items():
+                    totals[value] = totals.get(value, 0) + count
+                numbers.append(column.numbers[mask[column.number_docs]])
+            most = self.option("maxValuesPerFacet", 100)
+            ranked = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
+            if totals:
+                counted[name] = dict(ranked[:most])
+            all_numbers = np.concatenate(numbers) if numbers else np.empty(0)
+            if len(all_numbers):
+                low, high, total = float(all_numbers.min()), float(all_numbers.max()), float(all_numbers.sum())
+                stats[name] = {"min": low, "max": high, "avg": total / len(all_numbers), "sum": total}
+        return {"facets": counted} | ({"facets_stats": stats} if stats else {})
+
+
+def filters_of(params: Mapping[str, Any]) -> Filter:
+    """All hard filters of a search as one."""
+    return (
+        parse_filters(params.get("filters", ""))
+        + facet_filters(params.get("facetFilters", []), "facetFilters")
+        + numeric_filters(params.get("numericFilters", []))
+        + tag_filters(params.get("tagFilters", []))
+    )
+
+
+def matching_ids(index: Index, params: Mapping[str, Any]) -> list[str]:
+    """Sorted objectIDs of the records that a query and its filters match; rules play no part."""
+    found = _Search(index, {**params, "enableRules": False}, Reading(now_s=0, merging="first"))
+    hits = found.run()
+    return sorted(found.parts[p].ids[d] for p, d in zip(hits.part.tolist(), hits.doc.tolist(), strict=True))
+
+
+def search(index: Index, given: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """The answer to a search.
+
+    Args:
+        index: The index.
+        given: Checked search parameters.
+        reading: Time, rules' merging, rights.
+    """
+    began = time.perf_counter()
+    under_way = _Search(index, given, reading)
+    all_hits = under_way.run()
+    hits = under_way.deduplicated(all_hits)
+    listed = _listed(under_way, hits)
+    page = _page(under_way, len(listed))
+    shown = [_hit(under_way, hits, *listed[at]) for at in range(page.start, page.stop)]
+    took = int((time.perf_counter() - began) * 1000) + 1
+    answer = (
+        {"hits": shown}
+        | page.answer
+        | under_way.facet_answer(all_hits)
+        | _notes(under_way, given)
+        | {"query": under_way.params.get("query", ""), "params": echo(given)}
+        | {"processingTimeMS": took, "serverTimeMS": took, "renderingContent": {}}
+    )
+    return _chosen_fields(answer, under_way.option("responseFields", ["*"]))
+
+
+def _notes(under_way: _Search, given: Mapping[str, Any]) -> dict[str, Any]:
+    notes: dict[str, Any] = {
+        "exhaustiveNbHits": True,
+        "exhaustiveTypo": True,
+        "exhaustive": {"nbHits": True, "typo": True},
+    }
+    if "facets" in given:
+        notes["exhaustiveFacetsCount"] = notes["exhaustive"]["facetsCount"] = True
+    if under_way.outcome.applied:
+        notes["appliedRules"] = [{"objectID": object_id} for object_id in under_way.outcome.applied]
+    if under_way.outcome.user_data:
+        notes["userData"] = under_way.outcome.user_data
+    if under_way.params.get("clickAnalytics"):
+        notes["queryID"] = uuid.uuid4().hex
+    if ignored := sorted(under_way.params.keys() & IGNORED):
+        notes["message"] = f"Ignored by the mock: {', '.join(ignored)}"
+    return notes
+
+
+def _chosen_fields(answer: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    if "*" in fields:
+        return answer
+    return {name: value for name, value in answer.items() if name in fields or name == "hits"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    start: int
+    stop: int
+    answer: dict[str, Any]
+
+
+def _page(under_way: _Search, total: int) -> _Page:
+    limit = under_way.option("paginationLimitedTo")
+    reachable = min(total, limit)
+    offset, length = under_way.params.get("offset"), under_way.params.get("length")
+    if offset is not None or length is not None:
+        start, size = offset or 0, under_way.option("hitsPerPage") if length is None else length
+        answer: dict[str, Any] = {"nbHits": total, "offset": start, "length": size}
+    else:
+        number, size = under_way.params.get("page", 0), under_way.option("hitsPerPage")
+        start = number * size
+        answer = {"nbHits": total, "page": number, "nbPages": -(-reachable // size) if size else 0, "hitsPerPage": size}
+    if start and start >= limit:
+        answer["message"] = f"you can only fetch the {limit} hits for this query. You can extend it with the "
+        answer["message"] += "paginationLimitedTo setting"
+    return _Page(start=min(start, reachable), stop=min(start + size, reachable), answer=answer)
+
+
+def _listed(under_way: _Search, hits: Hits) -> Sequence[tuple[int, str | None]]:
+    """Hits as (place in `hits`, or -1; objectID if promoted), with hidden and promoted records seen to."""
+    outcome = under_way.outcome
+    gone = outcome.hide | {object_id for object_id, _ in outcome.promote}
+    if not gone:
+        return _Plain(len(hits.doc))
+    places = {_name(under_way, hits, at): at for at in range(len(hits.doc))}
+    listed: list[tuple[int, str | None]] = [(at, None) for name, at in places.items() if name not in gone]
+    promoted = {name: position for name, position in reversed(outcome.promote) if name not in outcome.hide}
+    allowed = _satisfying(under_way) if outcome.filter_promotes else None
+    for name, position in sorted(promoted.items(), key=lambda pair: pair[1]):
+        if name in under_way.index.records and (allowed is None or name in allowed):
+            listed.insert(position, (places.get(name, -1), name))
+    return listed
+
+
+class _Plain(Sequence[tuple[int, str | None]]):
+    """(0, None), (1, None) … without making the list."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, at: Any) -> Any:
+        return (at, None)
+
+
+def _satisfying(under_way: _Search) -> set[str]:
+    masks = [matching(part, under_way.query.filters, under_way.facets) & part.alive for part in under_way.parts]
+    return {
+        part.ids[doc] for part, mask in zip(under_way.parts, masks, strict=True) for doc in np.flatnonzero(mask)
+    }
+
+
+def _name(under_way: _Search, hits: Hits, at: int) -> str:
+    return under_way.parts[int(hits.part[at])].ids[int(hits.doc[at])]
+
+
+def _hit(under_way: _Search, hits: Hits, at: int, promoted: str | None) -> Record:
+    object_id = promoted if promoted is not None else _name(under_way, hits, at)
+    hidden = () if under_way.reading.privileged else under_way.option("unretrievableAttributes", ())
+    record = orjson.loads(under_way.index.records[object_id])
+    shown = project(record, under_way.option("attributesToRetrieve"), hidden)
+    if under_way.params.get("getRankingInfo"):
+        shown = shown | {"_rankingInfo": _ranking_info(hits, at, promoted=promoted is not None)}
+    return shown
+
+
+def _ranking_info(hits: Hits, at: int, *, promoted: bool) -> dict[str, Any]:
+    value = {name: int(values[at]) if at >= 0 else 0 for name, values in hits.scores.items()}
+    info: dict[str, Any] = {
+        "nbTypos": value["typo"],
+        "firstMatchedWord": value["attribute"],
+        "proximityDistance": value["proximity"],
+        "userScore": len(hits.doc) - at if at >= 0 else 0,
+        "geoDistance": 0,
+        "geoPrecision": 1,
+        "nbExactWords": value["exact"],
+        "words": value["words"],
+        "filters": value["filters"],
+    }
+    return info | ({"promoted": True} if promoted else {})
+
+
+def search_facet(index: Index, name: str, body: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """Values of a facet that begin with the words of `facetQuery`, most frequent first, 10 unless maxFacetHits.
+
+    Raises:
+        AlgoliaError: 400 where the attribute is not declared `searchable(…)`.
+    """
+    declared: Facet | None = facets(index.settings).get(name)
+    if declared is None or not declared.searchable:
+        what = f"Cannot search in `{name}` attribute, you need to add `searchable({name})` to attributesForFaceting."
+        raise AlgoliaError(what, status=400)
+    under_way = _Search(index, {**{k: v for k, v in body.items() if k != "facetQuery"}, "facets": [name]}, reading)
+    under_way.settings = under_way.settings | {"maxValuesPerFacet": 1 << 30}
+    hits = under_way.run()
+    counts: dict[str, int] = under_way.facet_answer(hits).get("facets", {}).get(name, {})
+    words = split(str(body.get("facetQuery") or ""))
+    found = [(value, count) for value, count in counts.items() if _begins(split(value), words)]
+    shown = found[: under_way.option("maxFacetHits", 10)]
+    marks = (under_way.option("highlightPreTag"), under_way.option("highlightPostTag"))
+    facet_hits = [{"value": v, "highlighted": _marked(v, words, marks), "count": c} for v, c in shown]
+    return {"facetHits": facet_hits, "exhaustiveFacetsCount": True, "processingTimeMS": 1}
+
+
+def _begins(value: list[str], words: list[str]) -> bool:
+    return all(any(part.startswith(word) for part in value) for word in words)
+
+
+def _marked(value: str, words: list[str], marks: tuple[str, str]) -> str:
+    for word in words:
+        at = normalise(value).find(word)
+        if at >= 0:
+            return f"{value[:at]}{marks[0]}{value[at : at + len(word)]}{marks[1]}{value[at + len(word) :]}"
+    return value
+
+
+__all__ = ["Ints", "Reading", "filters_of", "matching_ids", "search", "search_facet"]

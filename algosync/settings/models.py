@@ -1,0 +1,295 @@
+"""What a shop configures: the TOML file, then the environment (ALGOSYNC_…, nested with __), read once.
+
+The models mirror the file, section by section. They hold no behaviour but validation; runtime.py turns them into the
+small rule objects that each room defines for itself. load.py reads the file.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from algosync.settings.origins import AnyCatalog, AnySource, AnyUsers, IndexCatalogSettings, Section
+
+DERIVED_FACETS = ("price_band", "price_tier", "on_sale", "discount_band")
+Weight = Annotated[int, Field(ge=1, le=100)]
+EventWeight = Annotated[float, Field(ge=0, le=100)]
+
+
+class PriceSettings(Section):
+    """What Algolia costs this shop, for the plan's estimate, in the shop's currency."""
+
+    per_1000_records: float = Field(default=0.40, ge=0)
+    per_1000_requests: float = Field(default=0.50, ge=0)
+    per_1000_operations: float = Field(default=0.0, ge=0)
+
+
+class IndexSettings(Section):
+    """One product index."""
+
+    name: str = Field(min_length=1)
+    locale: str | None = None
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+
+
+class AlgoliaSettings(Section):
+    """The application, its keys and its indices."""
+
+    app_id: str = Field(min_length=1)
+    region: Literal["us", "eu"] | None = None
+    payload_index: str = "algosync_payloads"
+    hosts: tuple[str, ...] = ()
+    indices: tuple[IndexSettings, ...] = Field(min_length=1)
+    price: PriceSettings = PriceSettings()
+    max_record_bytes: int = Field(default=100_000, ge=1_000)
+    read_api_key: SecretStr | None = None
+    write_api_key: SecretStr | None = None
+    forget_api_key: SecretStr | None = None
+    storefront_api_key: SecretStr | None = None
+
+    @field_validator("hosts")
+    @classmethod
+    def _urls(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not host.startswith(("http://", "https://")):
+                raise ValueError(f"'{host}' must be a URL such as http://127.0.0.1:8108")
+        return hosts
+
+    @model_validator(mode="after")
+    def _distinct_indices(self) -> AlgoliaSettings:
+        names = [index.name for index in self.indices]
+        if len(set(names)) < len(names) or self.payload_index in names:
+            raise ValueError("index names must differ from each other and from payload_index")
+        return self
+
+
+class PushSettings(Section):
+    """Which families of payloads are pushed, and when."""
+
+    related: bool = False
+    segments: bool = False
+    profiles: bool = False
+    rules: bool = False
+    operations_per_hour: int | None = Field(default=None, ge=1)
+    quiet: tuple[str, ...] = ()
+
+    @field_validator("quiet")
+    @classmethod
+    def _spans(cls, spans: tuple[str, ...]) -> tuple[str, ...]:
+        for span in spans:
+            first, _, last = span.partition("/")
+            try:
+                if date.fromisoformat(first) > date.fromisoformat(last or first):
+                    raise ValueError
+            except ValueError:
+                raise ValueError(f"'{span}' must be a day or a span such as 2026-11-27/2026-11-30") from None
+        return spans
+
+
+class RolloutSettings(Section):
+    """The share of visitors whose searches are personalized; the rest is the holdout."""
+
+    users: str = Field(default="100%", pattern=r"^(100|\d{1,2})(\.\d+)?%$")
+
+
+class StateSettings(Section):
+    """Where algosync keeps what it knows, and which clock it goes by."""
+
+    directory: Path = Path("state")
+    url: str = "sqlite"
+    engine: Literal["duckdb"] = "duckdb"
+    as_of: Literal["clock", "last_event"] = "clock"
+    memory_limit: str = Field(default="1GB", pattern=r"^\d+(\.\d+)? ?(MB|GB)$")
+
+
+class FacetSettings(Section):
+    """One facet: how much it counts, and for a derived one how it is made."""
+
+    weight: Weight
+    attribute: str | None = None
+    never: tuple[str, ...] = ()
+    source: str | None = Field(default=None, alias="from")
+    edges: tuple[float, ...] | None = None
+    within: str | None = None
+    tiers: tuple[str, ...] = ("low", "mid", "high")
+
+    @field_validator("edges")
+    @classmethod
+    def _ascending(cls, edges: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if edges is not None and (not edges or list(edges) != sorted(set(edges)) or edges[0] <= 0):
+            raise ValueError("must be positive numbers in ascending order, such as [10, 25, 50]")
+        return edges
+
+
+class IgnoreSettings(Section):
+    """Whose events count for nothing: staff by token, robots by their pace."""
+
+    user_tokens: tuple[str, ...] = ()
+    events_per_hour_max: int | None = Field(default=1000, ge=1)
+
+
+class EventsSettings(Section):
+    """What an event weighs, and which are turned away or set aside."""
+
+    view: EventWeight = 1
+    click: EventWeight = 3
+    add_to_cart: EventWeight = 10
+    purchase: EventWeight = 30
+    conversion: EventWeight = 30
+    consent_missing: Literal["deny", "allow"] = "deny"
+    ignore: IgnoreSettings = IgnoreSettings()
+    rejected_share_max: float = Field(default=0.2, ge=0, le=1)
+    max_age_days: int = Field(default=730, ge=1)
+
+
+class ReadinessSettings(Section):
+    """How much evidence makes a profile fit to be used (one-to-one)."""
+
+    min_seconds: int = Field(default=60, ge=0)
+    min_sessions: int = Field(default=2, ge=1)
+    min_events: int = Field(default=3, ge=1)
+    min_products: int = Field(default=3, ge=1)
+
+
+class ProfilesSettings(Section):
+    """How affinities age and when a profile is ready."""
+
+    half_life_days: float = Field(default=30, ge=1)
+    active_days: int = Field(default=90, ge=1)
+    ready: ReadinessSettings = ReadinessSettings()
+
+
+class SearchApplySettings(Section):
+    """Boosts on text search: up to so many words."""
+
+    words_max: int = Field(default=2, ge=0)
+
+
+class ApplySettings(Section):
+    """Where boosts apply."""
+
+    category: bool = True
+    search: SearchApplySettings | bool = SearchApplySettings()
+
+
+class FiltersSettings(Section):
+    """How many optionalFilters a profile may become."""
+
+    values_per_facet: int = Field(default=3, ge=1, le=20)
+    levels: int = Field(default=3, ge=1, le=20)
+    max: int = Field(default=9, ge=1, le=50)
+    apply: ApplySettings = ApplySettings()
+
+
+class SegmentsSettings(Section):
+    """Where segments are defined."""
+
+    file: Path | None = None
+    affinity_facet: str | None = None
+    max_contexts: int = Field(default=4, ge=0, le=10)
+
+
+class ActionsSettings(Section):
+    """Where actions are defined."""
+
+    file: Path | None = None
+
+
+RelatedKind = Literal["similar", "bought_together", "viewed_together", "related"]
+
+
+class RelatedSettings(Section):
+    """Which related items are found, and how."""
+
+    kinds: tuple[RelatedKind, ...] = ("similar", "bought_together", "viewed_together", "related")
+    per_product: int = Field(default=12, ge=1, le=100)
+    popularity: bool = True
+    trending: bool = True
+    half_life_days: float = Field(default=90, ge=1)
+    trending_days: int = Field(default=7, ge=1)
+    viewed_by: Literal["session", "person"] = "session"
+    cap_per_person: int = Field(default=100, ge=2)
+    shrinkage: float = Field(default=10.0, ge=0)
+    margin: float = Field(default=0.1, ge=0, le=1)
+    stop_words: Literal["english"] | None = "english"
+    facets: tuple[str, ...] = ()
+    place: str | None = None
+
+
+class ScheduleSettings(Section):
+    """When the service does what: `every N minutes|hours|days` or a cron line."""
+
+    pull: str = "every 5 minutes"
+    catalog: str = "every 6 hours"
+    related: str = "30 3 * * *"
+    push: str = "every 5 minutes"
+    verify: str = "0 4 * * 0"
+    retention: str = "0 5 * * *"
+
+
+class IdentitySettings(Section):
+    """The shop's secret for keyed hashes of personal ids (`hmac` transforms, objectIDs of profile records)."""
+
+    hash_key: SecretStr | None = Field(default=None, min_length=16)
+
+
+class Settings(BaseSettings):
+    """Everything a shop configures."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="ALGOSYNC_", env_nested_delimiter="__")
+
+    algolia: AlgoliaSettings
+    push: PushSettings = PushSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    state: StateSettings = StateSettings()
+    sources: tuple[AnySource, ...] = ()
+    users: tuple[AnyUsers, ...] = ()
+    catalog: AnyCatalog = IndexCatalogSettings()
+    facets: dict[str, FacetSettings] = {}
+    events: EventsSettings = EventsSettings()
+    profiles: ProfilesSettings = ProfilesSettings()
+    filters: FiltersSettings = FiltersSettings()
+    segments: SegmentsSettings = SegmentsSettings()
+    actions: ActionsSettings = ActionsSettings()
+    related: RelatedSettings = RelatedSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    identity: IdentitySettings = IdentitySettings()
+
+    @field_validator("facets", mode="before")
+    @classmethod
+    def _bare_weights(cls, facets: Any) -> Any:
+        if not isinstance(facets, dict):
+            return facets
+        return {name: facet if isinstance(facet, dict) else {"weight": facet} for name, facet in facets.items()}
+
+    @field_validator("sources")
+    @classmethod
+    def _distinct_sources(cls, sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
+        names = [source.name for source in sources]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"source names must differ; repeated: {', '.join(repeated)}")
+        return sources
+
+    @model_validator(mode="after")
+    def _facets_agree(self) -> Settings:
+        facet = self.segments.affinity_facet
+        if facet is not None and facet not in self.facets:
+            raise ValueError(f"segments.affinity_facet: '{facet}' is not among [facets]: {', '.join(self.facets)}")
+        for name in DERIVED_FACETS:
+            derived = self.facets.get(name)
+            if derived is None:
+                continue
+            if name in ("price_band", "discount_band") and derived.edges is None:
+                raise ValueError(f"facets.{name}: needs edges, such as edges = [10, 25, 50]")
+            if name in ("on_sale", "discount_band") and self.catalog.list_price is None:
+                raise ValueError(
+                    f"facets.{name}: needs catalog.list_price, the attribute with the price before reduction"
+                )
+            if derived.within is not None and derived.within not in self.facets:
+                raise ValueError(f"facets.{name}.within: '{derived.within}' is not among [facets]")
+        return self

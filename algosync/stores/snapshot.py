@@ -1,0 +1,212 @@
+"""The snapshot: what the last run knows of every person, for look-ups by token.
+
+Its own SQLite file, so that readers never wait for the state's writer. A run publishes its changes in one short
+transaction: a reader sees the generation before or the one after, never half. It holds tokens, never names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Engine,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+    update,
+)
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+people = Table(
+    "people",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("doc", Text, nullable=False),
+)
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Index("tokens_person", "person"),
+)
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("segment", String, primary_key=True),
+    Column("entered_at", String, primary_key=True),
+    Column("left_at", String),
+    Column("why", Text, nullable=False),
+    Index("memberships_segment", "segment", "left_at"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """One person's entry into a segment, and the conditions that held."""
+
+    person: str
+    segment: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What a run changes.
+
+    Attributes:
+        people: The whole documents by person, changed or not; those left out are removed.
+        tokens: Every token that belongs to another person than itself, and that person.
+        entered: New memberships.
+        left: (person, segment) pairs that ended.
+        as_of: ISO 8601 moment the documents describe; the date of entry and leaving.
+    """
+
+    people: Mapping[str, Mapping[str, Any]]
+    tokens: Mapping[str, str]
+    entered: Sequence[Entered] = ()
+    left: Sequence[tuple[str, str]] = ()
+    as_of: str
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Snapshot:
+    """Reads and publishes the snapshot.
+
+    Args:
+        engine: A database that holds this module's tables.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def person(self, token: str) -> dict[str, Any] | None:
+        """The document of the person a token belongs to, or of the person it names; None if unknown."""
+        with self._engine.connect() as connection:
+            owner = connection.scalar(select(tokens.c.person).where(tokens.c.token == token)) or token
+            doc = connection.scalar(select(people.c.doc).where(people.c.person == owner))
+        return None if doc is None else json.loads(doc)
+
+    def tokens_of(self, person: str) -> list[str]:
+        """Every token that belongs to a person, her own first, the others sorted."""
+        with self._engine.connect() as connection:
+            linked = connection.scalars(select(tokens.c.token).where(tokens.c.person == person)).all()
+        return [person, *sorted(set(linked) - {person})]
+
+    def members(self) -> dict[tuple[str, str], str]:
+        """Present memberships: (person, segment) to the moment of entry."""
+        with self._engine.connect() as connection:
+            query = select(memberships.c.person, memberships.c.segment, memberships.c.entered_at)
+            rows = connection.execute(query.where(memberships.c.left_at.is_(None))).all()
+        return {(row.person, row.segment): row.entered_at for row in rows}
+
+    def history(self, person: str) -> list[dict[str, str | None]]:
+        """All memberships of a person, past ones too, in order of entry."""
+        query = select(memberships).where(memberships.c.person == person)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(memberships.c.entered_at, memberships.c.segment)).all()
+        return [dict(row._mapping) for row in rows]
+
+    def about(self) -> dict[str, str]:
+        """The snapshot's generation, as_of and whatever else its run noted."""
+        with self._engine.connect() as connection:
+            return {row.key: row.value for row in connection.execute(select(meta))}
+
+    def counts(self) -> dict[str, int]:
+        """People, and members by segment."""
+        members: dict[str, int] = {}
+        for _, segment in self.members():
+            members[segment] = members.get(segment, 0) + 1
+        with self._engine.connect() as connection:
+            known = len(connection.scalars(select(people.c.person)).all())
+        return {"people": known, **{f"segment:{name}": members[name] for name in sorted(members)}}
+
+    def publish(self, delta: Delta) -> int:
+        """Makes the snapshot say what a run found, in one transaction.
+
+        Returns:
+            How many documents changed, came or went. The generation moves only where something did.
+        """
+        docs = {person: json.dumps(doc, sort_keys=True, ensure_ascii=False) for person, doc in delta.people.items()}
+        with self._engine.begin() as connection:
+            old = {row.person: row.doc for row in connection.execute(select(people))}
+            changed = [{"key": p, "value": d} for p, d in docs.items() if p in old and old[p] != d]
+            new = [{"person": p, "doc": d} for p, d in docs.items() if p not in old]
+            gone = sorted(old.keys() - docs.keys())
+            _run(connection, people.insert(), new)
+            replace = update(people).where(people.c.person == bindparam("key")).values(doc=bindparam("value"))
+            _run(connection, replace, changed)
+            _run(connection, delete(people).where(people.c.person == bindparam("key")), [{"key": p} for p in gone])
+            links = _relink(connection, delta.tokens)
+            _leave_and_enter(connection, delta)
+            moved = len(changed) + len(new) + len(gone)
+            if moved or links or delta.entered or delta.left:
+                _note(connection, delta)
+        return moved
+
+
+def _run(connection: Any, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _relink(connection: Any, links: Mapping[str, str]) -> int:
+    old = {row.token: row.person for row in connection.execute(select(tokens))}
+    gone = [token for token in old if links.get(token) != old[token]]
+    new = [{"token": t, "person": p} for t, p in links.items() if old.get(t) != p]
+    _run(connection, delete(tokens).where(tokens.c.token == bindparam("key")), [{"key": t} for t in gone])
+    _run(connection, tokens.insert(), new)
+    return len(gone) + len(new)
+
+
+def _leave_and_enter(connection: Any, delta: Delta) -> None:
+    ended = (
+        update(memberships)
+        .where(
+            memberships.c.person == bindparam("who"),
+            memberships.c.segment == bindparam("which"),
+            memberships.c.left_at.is_(None),
+        )
+        .values(left_at=delta.as_of)
+    )
+    _run(connection, ended, [{"who": person, "which": segment} for person, segment in delta.left])
+    rows = [{"person": e.person, "segment": e.segment, "entered_at": delta.as_of, "why": e.why} for e in delta.entered]
+    # Somebody who left and comes back within one moment reopens the row instead of clashing with it.
+    reopened = {
+        (row.person, row.segment)
+        for row in connection.execute(
+            select(memberships.c.person, memberships.c.segment).where(memberships.c.entered_at == delta.as_of)
+        )
+    }
+    again = [row for row in rows if (row["person"], row["segment"]) in reopened]
+    reopen = (
+        update(memberships)
+        .where(
+            memberships.c.person == bindparam("who"),
+            memberships.c.segment == bindparam("which"),
+            memberships.c.entered_at == delta.as_of,
+        )
+        .values(left_at=None)
+    )
+    _run(connection, reopen, [{"who": row["person"], "which": row["segment"]} for row in again])
+    _run(connection, memberships.insert(), [r for r in rows if (r["person"], r["segment"]) not in reopened])
+
+
+def _note(connection: Any, delta: Delta) -> None:
+    notes: dict[str, str] = {row.key: row.value for row in connection.execute(select(meta))}
+    generation = str(int(notes.get("generation", "0")) + 1)
+    connection.execute(delete(meta))
+    fresh = {**notes, **delta.extra, "generation": generation, "as_of": delta.as_of}
+    connection.execute(meta.insert(), [{"key": key, "value": value} for key, value in sorted(fresh.items())])

@@ -1,0 +1,246 @@
+"""The state database: opening it, its transactions, its errors.
+
+SQLite in the state directory by default, any SQLAlchemy URL for several machines. What the tables mean belongs to
+the rooms that use them; here is only how they are reached. A state opened without `create` never writes: it may read
+while a worker writes, and leaves no file behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, insert, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from algosync.errors import StoreError
+from algosync.stores.tables import SCHEMA_VERSION, meta, metadata
+
+_BUSY_S = 30.0
+_LOCK = 7_411_020_531  # a number of our own for PostgreSQL's advisory locks
+
+
+class State:
+    """An open state database and the directory that holds the event log beside it.
+
+    Args:
+        engine: Where the tables are.
+        directory: The state directory; relative paths in the tables start here.
+        writable: Whether `write` is allowed.
+    """
+
+    def __init__(self, engine: Engine, directory: Path, *, writable: bool) -> None:
+        self.engine = engine
+        self.directory = directory
+        self.writable = writable
+        self.where = engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one moment of the database.
+
+        Raises:
+            StoreError: The database cannot be read.
+        """
+        engine = self.engine
+        if self.dialect == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with _translated(self.where), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection whose work is committed as a whole, or not at all when the block raises.
+
+        Writers wait for each other from the first statement on, on either database.
+
+        Raises:
+            StoreError: The state was opened for reading, or the database refused.
+        """
+        if not self.writable:
+            raise StoreError("the state was opened for reading only", where=self.where)
+        engine = self.engine.execution_options(algosync_write=True)
+        with _translated(self.where), engine.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+            yield connection
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    def close(self) -> None:
+        """Give back every connection; the last one to leave a SQLite file takes its -wal and -shm away."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_state(url: str, directory: Path, *, create: bool) -> State:
+    """Open the state, or an empty one in memory where there is nothing and nothing may be made.
+
+    Args:
+        url: `sqlite` for state.sqlite in `directory`, else an SQLAlchemy URL.
+        directory: The state directory; made with mode 0700 when `create` is set.
+        create: Make what is missing and allow writing. Without it the state is for reading.
+
+    Raises:
+        StoreError: The database cannot be reached, is of another version, or is no state of algosync.
+    """
+    if create:
+        _make_directory(directory)
+    if url == "sqlite":
+        path = directory / "state.sqlite"
+        if not create and not path.exists():
+            return memory_state(directory)
+        engine = _sqlite_file(path, create=create)
+    else:
+        engine = _engine(url)
+    return _opened(engine, directory, create=create)
+
+
+def memory_state(directory: Path) -> State:
+    """Return an empty state in memory, gone when it is closed; it may be written to."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    _explicit_transactions(engine)
+    state = State(engine, directory, writable=True)
+    _create(state)
+    return state
+
+
+def _opened(engine: Engine, directory: Path, *, create: bool) -> State:
+    state = State(engine, directory, writable=create)
+    try:
+        version = _version(state)
+        if version is None and not create:
+            state.close()
+            return memory_state(directory)
+        if version is None:
+            _create(state)
+            version = _version(state)
+        if version != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"the state has schema version {version}, this program knows {SCHEMA_VERSION}",
+                where=state.where,
+                hint="Use the version of algosync that made it, or point state.directory or state.url elsewhere",
+            )
+    except BaseException:
+        state.close()
+        raise
+    return state
+
+
+def _version(state: State) -> str | None:
+    with state.read() as connection:
+        if not inspect(connection).has_table(meta.name):
+            return None
+        return connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
+
+
+def _create(state: State) -> None:
+    with state.write() as connection:
+        metadata.create_all(connection)
+        if connection.scalar(select(meta.c.value).where(meta.c.key == "schema")) is None:
+            connection.execute(insert(meta).values(key="schema", value=str(SCHEMA_VERSION)))
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        if not directory.is_dir():
+            directory.mkdir(parents=True)
+            directory.chmod(0o700)
+    except OSError as error:
+        raise StoreError(
+            f"the state directory cannot be made: {error.strerror}", where=str(directory), hint="See state.directory"
+        ) from error
+
+
+def _sqlite_file(path: Path, *, create: bool) -> Engine:
+    # A log left behind by a crash is read where it lies: an ordinary connection would fold it in on closing.
+    left_behind = path.with_name(path.name + "-wal")
+    mode = "rw" if create or not _has_content(left_behind) else "ro"
+    if create:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreError(f"the state cannot be opened: {error.strerror}", where=str(path)) from error
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, check_same_thread=False)
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA journal_mode=WAL" if create else "PRAGMA query_only=ON")
+        return connection
+
+    # The URL only names the file in messages; `creator` connects.
+    engine = create_engine(URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True)
+    _explicit_transactions(engine)
+    return engine
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise StoreError(
+                f"{parsed.get_backend_name()} is not supported",
+                where="state.url",
+                hint="Allowed: sqlite, postgresql+psycopg://",
+            )
+        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        hint = "Allowed: sqlite, or postgresql+psycopg:// with the extra algosync[postgresql] installed"
+        raise StoreError(f"the address is not usable: {type(error).__name__}", where="state.url", hint=hint) from None
+    if engine.dialect.name == "sqlite":
+        _explicit_transactions(engine)
+    return engine
+
+
+def _explicit_transactions(engine: Engine) -> None:
+    """Let BEGIN be said by us: Python's driver begins late, and never before DDL or SELECT."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("algosync_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip().splitlines()
+        what = said[0] if said else type(error).__name__
+        raise StoreError(f"the state database refused: {what}", where=where, hint=_hint(what)) from error
+
+
+def _hint(what: str) -> str:
+    if "locked" in what:
+        return "Another process holds the database; try again when it has finished"
+    if "not a database" in what or "malformed" in what:
+        return "The file is damaged or not algosync's; restore it from a backup or point state.directory elsewhere"
+    return "See state.url and state.directory"

@@ -1,0 +1,106 @@
+"""The tables of the state database (SQLAlchemy Core), one set for SQLite and PostgreSQL.
+
+One transaction commits a log segment's manifest row, the source's cursor, its quarantine rows and the new ids, so
+that a crash leaves either all of a batch or nothing of it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String, nullable=False),  # events | items | products
+    Column("path", String, nullable=False, unique=True),  # relative to the state directory
+    Column("source", String),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("first_ts", String),
+    Column("last_ts", String),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("cursor", Text, nullable=False),
+)
+
+ids = Table(
+    "ids",
+    metadata,
+    Column("kind", String, primary_key=True),  # token | object
+    Column("id", Integer, primary_key=True),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("kind", "value"),
+)
+
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("object", Integer, primary_key=True, autoincrement=False),
+    Column("item", Integer, nullable=False),
+    Column("price", Float),  # the product's price when it appeared, for events that name none
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("position", String, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("field", String),
+    Column("reason", Text, nullable=False),
+    Column("row", Text, nullable=False),  # the row as it came, as JSON
+    Column("status", String, nullable=False),  # open | resolved
+    Column("seen_at", String, nullable=False),
+    UniqueConstraint("source", "position", "content_hash"),
+    Index("quarantine_status", "status", "source"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("app", String, primary_key=True),
+    Column("hosts", String, primary_key=True),
+    Column("index", String, primary_key=True),
+    Column("family", String, primary_key=True),
+    Column("object_id", String, primary_key=True),
+    Column("hash", String),  # what is published; null once deleted
+    Column("wanted", String),  # what an operation under way will make it; null deletes
+    Column("status", String, nullable=False),  # intended | sent | published
+    Column("task_id", BigInteger),
+    Column("updated_at", String, nullable=False),
+    Index("ledger_unfinished", "app", "hosts", "status"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("command", String, nullable=False),
+    Column("started_at", String, nullable=False),
+    Column("as_of", String),
+    Column("outcome", String, nullable=False),
+    Column("report", Text, nullable=False),
+)

@@ -1,0 +1,232 @@
+"""The related-items stage of a run: from the log and the catalog to lists, popularity and trends per group.
+
+Chooses what related/ is asked and in which order; how anything is computed is that room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from algosync.catalog.catalog import Catalog
+from algosync.related import trending
+from algosync.related.hybrid import related
+from algosync.related.similar import SimilarRules, similar
+from algosync.related.together import BasketRules, TogetherRules, baskets, pairs, together
+from algosync.related.topk import Floats, Lists, from_rows, keep
+
+Kind = Literal["similar", "bought_together", "viewed_together", "related"]
+SPARE = 2
+"""Candidates are found this many times over, so that a published list can be weighed against the new one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedRules:
+    """Which related items are found, and how.
+
+    Attributes:
+        kinds: The lists to make.
+        per_product: Items per list.
+        weights: Weight per event kind, for baskets by session or person and for popularity.
+        half_life_days: After how many days an event counts half.
+        trending_days: The recent window of trends.
+        viewed_by: What makes two products viewed together.
+        cap_per_person: At most so many distinct items of one actor count.
+        shrinkage: Keeps pairs with little evidence down.
+        margin: A published list changes only for a larger gain, 0 to 1.
+        stop_words: For the similarity of texts.
+        facets: Facets whose values count as words of the text.
+        place: The context key that names a place or device, for what is popular there.
+        popularity, trending: Whether these are published.
+        per_bucket: Items kept per category, segment and place.
+    """
+
+    kinds: tuple[Kind, ...]
+    per_product: int = 12
+    weights: Mapping[str, float] = field(default_factory=dict)
+    half_life_days: float = 90.0
+    trending_days: int = 7
+    viewed_by: Literal["session", "person"] = "session"
+    cap_per_person: int = 100
+    shrinkage: float = 10.0
+    margin: float = 0.1
+    stop_words: Literal["english"] | None = "english"
+    facets: tuple[str, ...] = ()
+    category: str | None = None
+    place: str | None = None
+    popularity: bool = True
+    trending: bool = True
+    per_bucket: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """What the last run published, by group id.
+
+    Attributes:
+        lists: Kind to group to its list of groups.
+        popularity, trending: Group to its integer.
+    """
+
+    lists: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    popularity: Mapping[str, int] = field(default_factory=dict)
+    trending: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedItems:
+    """What was found, over the catalog's groups.
+
+    Attributes:
+        lists: One Lists per kind.
+        popular: How popular each group is, in decayed people.
+        popularity, trending: The integers 0 to 10 that products carry.
+        tops: (scope, bucket, item, score, rank): popular and trending everywhere, per category, segment and place;
+            scope is for example "popular:segment".
+    """
+
+    lists: Mapping[Kind, Lists]
+    popular: Floats
+    popularity: npt.NDArray[np.int8]
+    trending: npt.NDArray[np.int8]
+    tops: pa.Table
+
+    def counts(self) -> dict[str, int]:
+        """How many groups have a list of each kind, and how many top lists there are per scope."""
+        lists = {kind: int((np.diff(found.indptr) > 0).sum()) for kind, found in self.lists.items()}
+        scopes = self.tops["scope"].to_pylist()
+        pairs_ = set(zip(scopes, self.tops["bucket"].to_pylist(), strict=True))
+        tops = {scope: sum(s == scope for s, _ in pairs_) for scope in sorted({s for s, _ in pairs_})}
+        return {**lists, **tops}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The tables behind related items, as Ibis tables of one backend.
+
+    Attributes:
+        events: LOG columns and `group`, all events.
+        personal: The events of people who may be profiled, with `group` and `person`.
+        members: (person, segment).
+        values: (group, value): the catalog's values of the category facet.
+    """
+
+    events: ir.Table
+    personal: ir.Table
+    members: ir.Table
+    values: ir.Table
+
+
+def find(
+    evidence: Evidence, catalog: Catalog, rules: RelatedRules, *, as_of: datetime, previous: Previous
+) -> RelatedItems:
+    """Finds every list the rules ask for.
+
+    Args:
+        evidence: Events and memberships.
+        catalog: The groups.
+        rules: What to find.
+        as_of: The moment of the run.
+        previous: What was published last, which stays while it is nearly as good.
+    """
+    tops, popular, rising = _tops(evidence, catalog, rules, as_of)
+    lists = _lists(evidence.events, catalog, rules, as_of, popular)
+    n, available = rules.per_product, catalog.group_available
+    return RelatedItems(
+        lists={
+            kind: keep(_remembered(previous.lists.get(kind, {}), catalog), found, n=n, margin=rules.margin, available=available)
+            for kind, found in lists.items()
+        },
+        popular=popular,
+        popularity=trending.buckets(popular, _before(previous.popularity, catalog)),
+        trending=trending.buckets(rising, _before(previous.trending, catalog)),
+        tops=tops,
+    )
+
+
+def _lists(
+    events: ir.Table, catalog: Catalog, rules: RelatedRules, as_of: datetime, popular: Floats
+) -> dict[Kind, Lists]:
+    common: dict[str, Any] = {"n": rules.per_product * SPARE, "available": catalog.group_available, "popularity": popular}
+    found: dict[Kind, Lists] = {}
+    wanted = set(rules.kinds)
+    if wanted & {"similar", "related"}:
+        tokens = catalog.group_tokens(rules.facets) if rules.facets else None
+        found["similar"] = similar(
+            catalog.group_texts, tokens, rules=SimilarRules(stop_words=rules.stop_words), **common
+        )
+    basket = BasketRules(
+        as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days, latest=rules.cap_per_person
+    )
+    compare = TogetherRules(shrink=rules.shrinkage)
+    if wanted & {"bought_together", "related"}:
+        who = pairs(baskets(events, by="order", rules=basket).to_pyarrow())
+        found["bought_together"] = together(who, rules=compare, **common)
+    if wanted & {"viewed_together", "related"}:
+        who = pairs(baskets(events, by=rules.viewed_by, rules=basket).to_pyarrow())
+        found["viewed_together"] = together(who, rules=compare, **common)
+    if "related" in wanted:
+        behaviour = _either(found["bought_together"], found["viewed_together"])
+        found["related"] = related(behaviour, found["similar"], **common)
+    return {kind: found[kind] for kind in rules.kinds}
+
+
+def _either(bought: Lists, viewed: Lists) -> Lists:
+    """What was bought together where anything was, else what was viewed together."""
+    has = np.diff(bought.indptr) > 0
+    row = np.concatenate((bought.rows, viewed.rows[~has[viewed.rows]]))
+    order = np.argsort(row, kind="stable")
+    extra = ~has[viewed.rows]
+    related_ = np.concatenate((bought.related, viewed.related[extra]))[order]
+    score = np.concatenate((bought.score, viewed.score[extra]))[order]
+    indptr = np.zeros(len(bought) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(row, minlength=len(bought)), out=indptr[1:])
+    return Lists(indptr=indptr, related=related_, score=score)
+
+
+def _tops(
+    evidence: Evidence, catalog: Catalog, rules: RelatedRules, as_of: datetime
+) -> tuple[pa.Table, Floats, Floats]:
+    """Top lists of every scope, and popularity and trend of every group."""
+    events = evidence.events
+    popular = trending.PopularRules(as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days)
+    rising = trending.TrendingRules(as_of=as_of, weights=rules.weights, recent_days=rules.trending_days)
+    scopes = {"everywhere": trending.everywhere(events), "segment": trending.in_segment(evidence.personal, evidence.members)}
+    if rules.category is not None:
+        scopes["category"] = trending.in_category(events, evidence.values)
+    if rules.place is not None:
+        scopes["place"] = trending.in_place(events, rules.place)
+    scores = {f"popular:{name}": trending.popular(table, popular).to_pyarrow() for name, table in scopes.items()}
+    if rules.trending:
+        scores |= {f"trending:{name}": trending.trending(table, rising).to_pyarrow() for name, table in scopes.items()}
+    n = len(catalog.group_available)
+    overall = trending.spread(scores["popular:everywhere"], n)
+    trend = trending.spread(scores["trending:everywhere"], n) if rules.trending else np.zeros(n)
+    cut = []
+    for scope, table in scores.items():
+        top = trending.top(table, n=rules.per_bucket, available=catalog.group_available, popularity=overall)
+        cut.append(top.add_column(0, "scope", pa.array([scope] * top.num_rows, pa.string())))
+    return pa.concat_tables(cut), overall, trend
+
+
+def _remembered(lists: Mapping[str, Sequence[str]], catalog: Catalog) -> Lists:
+    """Published lists over today's groups; a group that has left is -1, so that its lists are replaced."""
+    index = catalog.group_index
+    rows: list[Sequence[int]] = [()] * len(index)
+    for group, items in lists.items():
+        if group in index:
+            rows[index[group]] = [index.get(item, -1) for item in items]
+    return from_rows(rows)
+
+
+def _before(integers: Mapping[str, int], catalog: Catalog) -> npt.NDArray[np.int64] | None:
+    if not integers:
+        return None
+    return np.array([integers.get(group, -1) for group in catalog.group_ids], dtype=np.int64)

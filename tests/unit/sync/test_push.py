@@ -1,0 +1,368 @@
+"""A plan pushed to a server: what arrives, what is remembered, and what a crash at any step leaves behind."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from algosync.algolia.access import StorefrontAccess
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.errors import AlgoliaError, AlgoliaUnavailableError, AlgosyncError, PushRefusedError, StoreError
+from algosync.sync.batches import Limits
+from algosync.sync.ledger import Ledger
+from algosync.sync.plan import There, plan
+from algosync.sync.push import push, refuse_unless_private
+from algosync.sync.recover import recover
+
+INDICES = (
+    ("products", "related"),
+    ("payloads", "segments"),
+    ("payloads", "profiles"),
+    ("products", "rules"),
+)
+
+
+@pytest.fixture
+def shop(algolia):
+    algolia.indices = {"products": {f"p{n}": {"objectID": f"p{n}", "name": f"Product {n}"} for n in range(6)}}
+    return algolia
+
+
+@pytest.fixture
+def ledger(engine, algolia):
+    return Ledger(engine, algolia.target)
+
+
+@pytest.fixture
+def client(algolia):
+    with WriteClient(algolia.target, "key", sleep=lambda seconds: None) as client:
+        yield client
+
+
+@pytest.fixture
+def desired(make):
+    return [
+        *(make("related", f"p{n}", f"about {n}") for n in range(5)),
+        *(make("segments", f"segment-{n}") for n in range(3)),
+        *(make("profiles", f"token-{n}") for n in range(3)),
+        *(make("rules", f"algosync-{n}") for n in range(3)),
+    ]
+
+
+def there(shop, ledger):
+    return There(
+        observed={"products": shop.observed("products")},
+        ledger={(index, family): ledger.hashes(index, family) for index, family in INDICES},
+    )
+
+
+def holds(shop):
+    """Everything at the server that is ours."""
+    return {
+        "products": {k: r.get("algosync") for k, r in shop.indices["products"].items()},
+        "payloads": dict(shop.indices.get("payloads", {})),
+        "rules": dict(shop.rules.get("products", {})),
+    }
+
+
+def sync(shop, ledger, client, desired, now, **options):
+    recover(client, ledger, now=now)
+    return push(plan(desired, there(shop, ledger)), client, ledger, now=now, **options)
+
+
+def test_everything_arrives_and_a_second_sync_sends_nothing(shop, ledger, client, desired, now):
+    seen = []
+
+    done = sync(shop, ledger, client, desired, now, progress=seen.append)
+
+    assert (done.operations, done.deferred, done.failed) == (14, 0, ())
+    assert done.families == {"profiles": 3, "related": 5, "rules": 3, "segments": 3}
+    assert (done.batches, seen[-1]) == (4, 14)
+    assert done.bytes == sum(len(p.body) for p in desired)
+    assert client.operations == 14
+    assert sorted(shop.indices["payloads"]) == sorted(p.object_id for p in desired if p.index == "payloads")
+    assert sorted(shop.rules["products"]) == ["algosync-0", "algosync-1", "algosync-2"]
+    assert shop.indices["products"]["p0"]["name"] == "Product 0"
+    assert shop.indices["products"]["p5"] == {"objectID": "p5", "name": "Product 5"}
+    sent = client.operations
+    assert sync(shop, ledger, client, desired, now).operations == 0
+    assert client.operations == sent
+
+
+def test_what_the_shops_feed_replaced_is_put_back_and_nothing_else(shop, ledger, client, desired, now):
+    sync(shop, ledger, client, desired, now)
+    shop.indices["products"]["p3"] = {"objectID": "p3", "name": "New name"}
+
+    again = plan(desired, there(shop, ledger))
+
+    assert [(op.object_id, op.reason) for op in again.operations] == [
+        ("p3", "lost: the shop's feed replaced the record")
+    ]
+    push(again, client, ledger, now=now)
+    assert shop.indices["products"]["p3"]["algosync"]["related"] == "about 3"
+    assert shop.indices["products"]["p3"]["name"] == "New name"
+
+
+def test_what_is_no_longer_desired_goes_and_the_rest_of_the_shop_stays(shop, ledger, client, desired, now):
+    shop.rules = {"products": {"merchandiser": {"objectID": "merchandiser"}}}
+    sync(shop, ledger, client, desired, now)
+
+    done = sync(shop, ledger, client, [], now)
+
+    assert done.operations == 14
+    assert set(holds(shop)["products"].values()) == {None}
+    assert shop.indices["payloads"] == {}
+    assert shop.rules["products"] == {"merchandiser": {"objectID": "merchandiser"}}
+    assert all(ledger.hashes(*key) == {} for key in INDICES)
+
+
+def test_a_budget_defers_the_rest_to_the_next_run(shop, ledger, client, desired, now):
+    first = sync(shop, ledger, client, desired, now, limits=Limits(operations=10, records=4))
+    second = sync(shop, ledger, client, desired, now, limits=Limits(operations=10))
+    third = sync(shop, ledger, client, desired, now)
+
+    assert [(d.operations, d.deferred) for d in (first, second, third)] == [(10, 4), (4, 0), (0, 0)]
+
+
+def test_an_oversize_record_is_put_aside_and_the_rest_arrives(shop, ledger, client, make, now):
+    sizes = [5, 20_000, 5, 20_000, 5]
+    desired = [make("segments", f"s{n}", "x" * size) for n, size in enumerate(sizes)]
+    seen = []
+
+    done = sync(shop, ledger, client, desired, now, progress=seen.append)
+
+    assert [f.object_id for f in done.failed] == ["s1", "s3"]
+    assert all("too big" in f.reason for f in done.failed)
+    assert (done.operations, done.batches, seen) == (3, 1, [1, 2, 5])
+    assert sorted(shop.indices["payloads"]) == ["s0", "s2", "s4"] == sorted(ledger.hashes("payloads", "segments"))
+    assert ledger.unfinished() == []
+    assert [op.object_id for op in plan(desired, there(shop, ledger)).operations] == ["s1", "s3"]
+
+
+def test_many_oversize_records_do_not_exhaust_the_stack(shop, ledger, client, make, now):
+    desired = [make("segments", f"s{n:04d}", "x" * 10_000) for n in range(300)]
+
+    done = sync(shop, ledger, client, desired, now)
+
+    assert (done.operations, len(done.failed)) == (0, 300)
+
+
+def test_an_operation_larger_than_a_request_is_put_aside_unsent(shop, ledger, client, make, now):
+    desired = [make("segments", "big", "x" * 3000), make("segments", "small")]
+
+    done = sync(shop, ledger, client, desired, now, limits=Limits(bytes=2000))
+
+    assert [(f.object_id, "more than one request" in f.reason) for f in done.failed] == [("big", True)]
+    assert list(shop.indices["payloads"]) == ["small"]
+
+
+def test_a_body_too_large_for_the_server_is_halved(shop, ledger, client, make, now):
+    def refuse(verb, path):
+        if path.endswith("/batch") and shop.requests[-1][2] > 400:
+            raise TooLargeError
+
+    class TooLargeError(Exception):
+        pass
+
+    route = shop.route
+    shop.before = refuse
+    answer = shop.answer
+
+    def answering(verb, path, body):
+        try:
+            return answer(verb, path, body)
+        except TooLargeError:
+            return 413, {"message": "Request Entity Too Large"}
+
+    shop.answer = answering
+    desired = [make("segments", f"s{n}", "x" * 100) for n in range(8)]
+
+    done = sync(shop, ledger, client, desired, now)
+
+    assert route
+    assert (done.operations, done.failed) == (8, ())
+    assert done.batches == 4
+
+
+def test_a_refusal_that_names_no_record_stops_the_run_and_changes_nothing(shop, ledger, client, desired, now):
+    shop.route = lambda verb, parts, body: (403, {"message": "Rules quota exceeded"})
+
+    with pytest.raises(AlgoliaError, match="quota"):
+        sync(shop, ledger, client, desired, now)
+
+    assert ledger.unfinished() == []
+    assert all(ledger.hashes(*key) == {} for key in INDICES)
+
+
+def test_many_batches_are_waited_for_as_they_go(shop, ledger, client, make, now):
+    desired = [make("segments", f"s{n:03d}") for n in range(120)]
+
+    done = sync(shop, ledger, client, desired, now, limits=Limits(records=1))
+
+    assert (done.operations, done.batches, shop.polls) == (120, 120, 120)
+    first_poll = next(n for n, (_, path, _) in enumerate(shop.requests) if "/task/" in path)
+    assert first_poll == 51
+
+
+class CrashError(BaseException):
+    """The plug is pulled."""
+
+
+def crash_at(step, monkeypatch, shop):
+    """Pull the plug at the n-th of all calls that change anything."""
+    count = itertools.count()
+
+    def guard(owner, name, *, after):
+        real = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            if not after and next(count) == step:
+                raise CrashError
+            done = real(*args, **kwargs)
+            if after and next(count) == step:
+                raise CrashError
+            return done
+
+        monkeypatch.setattr(owner, name, call)
+
+    for name in ("intend", "sent", "published"):
+        guard(Ledger, name, after=False)
+        guard(Ledger, name, after=True)
+    for name in ("batch", "save_rules", "delete_rule", "wait"):
+        guard(WriteClient, name, after=False)
+        guard(WriteClient, name, after=True)
+    return count
+
+
+@pytest.mark.parametrize("lost", ["nothing", "products"])
+def test_a_crash_at_every_single_step_is_mended_by_running_again(shop, engine, desired, make, now, monkeypatch, lost):
+    """Old state, then a mix of adds, updates and deletions, broken off at each step in turn."""
+    old = [
+        *desired[:3],
+        make("segments", "segment-old"),
+        make("rules", "algosync-old"),
+        make("profiles", "token-1", "old"),
+    ]
+    wanted = holds_after(shop, engine, desired, old, now, None, monkeypatch)
+    for step in itertools.count():
+        shop.indices, shop.rules = {"products": {f"p{n}": {"objectID": f"p{n}"} for n in range(6)}}, {}
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM ledger")
+        crashed = []
+        assert holds_after(shop, engine, desired, old, now, step, monkeypatch, crashed, lost) == wanted
+        if not crashed:
+            break
+    assert step > 60
+
+
+def holds_after(shop, engine, desired, old, now, step, monkeypatch, crashed=None, lost="nothing"):
+    ledger = Ledger(engine, shop.target)
+    limits = Limits(records=2)
+    with WriteClient(shop.target, "key", sleep=lambda seconds: None) as client:
+        sync(shop, ledger, client, old, now, limits=limits)
+        if step is not None:
+            with monkeypatch.context() as patch:
+                crash_at(step, patch, shop)
+                try:
+                    sync(shop, ledger, client, desired, now, limits=limits)
+                except CrashError:
+                    crashed.append(step)
+            if lost == "products":
+                shop.indices["products"]["p0"] = {"objectID": "p0"}
+        sync(shop, ledger, client, desired, now, limits=limits)
+        assert ledger.unfinished() == []
+        assert plan(desired, there(shop, ledger)).operations == ()
+        before = client.operations
+        sync(shop, ledger, client, desired, now, limits=limits)
+        assert client.operations == before
+    for record in shop.indices["products"].values():
+        record.pop("name", None)
+    return holds(shop)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_lost_request_or_answer_is_read_back(shop, ledger, client, desired, now, when):
+    def lose(verb, path):
+        if path.endswith("/batch"):
+            raise shop.Lost
+
+    setattr(shop, when, lose)
+    with pytest.raises(AlgoliaUnavailableError):
+        sync(shop, ledger, client, desired, now)
+    assert len(ledger.unfinished()) == 3
+    setattr(shop, when, lambda verb, path: None)
+
+    with ReadClient(shop.target, "key") as reader:
+        found = recover(reader, ledger, now=now)
+
+    arrived = when == "after"
+    assert (found.published, found.unsure) == ((3, 0) if arrived else (0, 3))
+    done = sync(shop, ledger, client, desired, now)
+    assert done.operations == (11 if arrived else 14)
+    assert plan(desired, there(shop, ledger)).operations == ()
+
+
+def test_what_was_sent_is_waited_for_and_not_sent_again(shop, ledger, client, desired, now, monkeypatch):
+    def unpublished(*args, **kwargs):
+        raise AlgoliaUnavailableError("task 1 is not published after 600 s")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WriteClient, "wait", unpublished)
+        with pytest.raises(AlgoliaUnavailableError):
+            sync(shop, ledger, client, desired, now)
+        assert {row.task_id for row in ledger.unfinished()} == {1, 2, 3, 4}
+        with pytest.raises(AlgoliaUnavailableError):
+            recover(client, ledger, now=now)
+    sent = client.operations
+
+    assert sync(shop, ledger, client, desired, now).operations == 0
+    assert client.operations == sent
+
+
+def test_a_server_made_anew_knows_no_task_and_gets_everything_again(shop, ledger, client, desired, now, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "published", lambda *args: (_ for _ in ()).throw(StoreError("disk full")))
+        with pytest.raises(StoreError):
+            sync(shop, ledger, client, desired, now)
+    shop.unknown_tasks, shop.rules = True, {}
+    shop.indices = {"products": {k: {"objectID": k} for k in shop.indices["products"]}}
+
+    found = recover(client, ledger, now=now)
+
+    assert (found.published, found.unsure) == (0, 14)
+    shop.unknown_tasks = False
+    assert sync(shop, ledger, client, desired, now).operations == 14
+
+
+def test_recovery_with_nothing_open_asks_nothing(shop, ledger, client, now):
+    assert recover(client, ledger, now=now).published == 0
+    assert client.requests == 0
+
+
+DENIED = StorefrontAccess(verdict="denied", reason="the storefront's key is refused on 'payloads'")
+
+
+@pytest.mark.parametrize(
+    ("access", "says"),
+    [
+        (None, "is not set"),
+        (StorefrontAccess(verdict="allowed", reason="can search 'payloads'"), "can search"),
+        (StorefrontAccess(verdict="unknown", reason="not the key in use"), "not the key in use"),
+    ],
+)
+def test_profiles_are_refused_unless_visitors_provably_cannot_read_them(make, access, says):
+    with_profiles = plan([make("profiles", "t")], There(observed={}))
+
+    with pytest.raises(PushRefusedError, match=says) as caught:
+        refuse_unless_private(with_profiles, access)
+
+    assert "Restrict the storefront's key" in str(caught.value)
+    assert isinstance(caught.value, AlgosyncError)
+    refuse_unless_private(with_profiles, DENIED)
+
+
+def test_plans_without_new_profiles_need_no_proof(make):
+    refuse_unless_private(plan([make("segments", "s")], There(observed={})), None)
+    taken_away = There(observed={}, ledger={("payloads", "profiles"): {"t": "h"}})
+    refuse_unless_private(plan([], taken_away), None)

@@ -1,0 +1,65 @@
+"""The house keeps its shape: pure rooms stay pure, modules small, room __init__ files empty."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "algosync"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PURE = sorted(
+    path
+    for path in MODULES
+    if path.relative_to(PACKAGE).parts[0] in ("profiles", "related", "payloads") or path == PACKAGE / "sync" / "plan.py"
+)
+FOREIGN = ("duckdb", "sqlalchemy", "httpx", "algoliasearch", "requests", "fsspec")
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_pure_rooms_load_no_input_or_output_library() -> None:
+    names = [_name(path) for path in PURE]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print(sorted(m for m in {FOREIGN!r} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_loads_nothing_slow() -> None:
+    code = (
+        "import sys; import algosync.cli.app\n"
+        "slow = ('duckdb', 'ibis', 'pandas', 'sklearn', 'scipy', 'sqlalchemy', 'algoliasearch', 'pydantic')\n"
+        "print([m for m in slow if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_modules_stay_small(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 400
+    if path.name == "__init__.py" and path.parent != PACKAGE:
+        assert lines == []
+
+
+def test_only_one_module_names_the_vendor_client() -> None:
+    importers = [
+        _name(path)
+        for path in MODULES
+        if any(
+            line.lstrip().startswith(("import algoliasearch", "from algoliasearch"))
+            for line in path.read_text().splitlines()
+        )
+    ]
+    assert {name.rpartition(".")[0] for name in importers} == {"algosync.algolia"}
+    assert len(importers) == 1
