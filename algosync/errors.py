@@ -75,7 +75,7 @@ class AlgoliaError(AlgosyncError):
         object_id: The objectID of the record at fault, where Algolia named it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first are optional and named
         self,
         what: str,
         *,

@@ -31,6 +31,7 @@ class Answer:
         headers: The headers; looked up without regard to case by the mapping that holds them.
         where: Index and server, for messages.
         acl: The permission the call needs.
+        secret: The key, which no message may repeat; in no repr.
     """
 
     status: int | None
@@ -38,6 +39,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     where: str
     acl: str = ""
+    secret: str = field(default="", repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The body as it may be shown."""
+        return self.text.replace(self.secret, "…") if self.secret else self.text
 
 
 def value(answer: Answer) -> Any:
@@ -50,7 +57,7 @@ def value(answer: Answer) -> Any:
         return orjson.loads(answer.text)
     except orjson.JSONDecodeError as error:
         raise AlgoliaUnavailableError(
-            f"the answer is not JSON: {_excerpt(answer.text)!r}",
+            f"the answer is not JSON: {_excerpt(answer.shown)!r}",
             where=answer.where,
             hint="Something between here and Algolia answered, or algolia.hosts names another server",
             status=answer.status,
@@ -60,9 +67,9 @@ def value(answer: Answer) -> Any:
 def refusal(answer: Answer) -> AlgoliaError:
     """The error that an answer other than 2xx means; 429 and 5xx are worth another try, 4xx are not."""
     status = answer.status
-    document = _document(answer.text)
+    document = _document(answer.shown)
     message = document.get("message")
-    what = message if isinstance(message, str) and message else _excerpt(answer.text)
+    what = message if isinstance(message, str) and message else _excerpt(answer.shown)
     if status is None:
         return AlgoliaUnavailableError("no answer in time", where=answer.where)
     if status == TOO_MANY_REQUESTS or not 400 <= status < 500:

@@ -89,7 +89,9 @@ def get_task(index: str, task_id: int) -> Call:
 
 def batch(index: str, body: bytes) -> Call:
     """Operations on records, in order."""
-    return Call(verb="POST", path=_path(index, "batch"), index=index, acl="addObject and deleteObject", body=body, read=False)
+    return Call(
+        verb="POST", path=_path(index, "batch"), index=index, acl="addObject and deleteObject", body=body, read=False
+    )
 
 
 def save_rules(index: str, rules: bytes, *, forward_to_replicas: bool) -> Call:

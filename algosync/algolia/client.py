@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from algosync.algolia import calls
 from algosync.algolia.answers import need
@@ -42,7 +42,7 @@ class ReadClient:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.target!r})"
 
-    def __enter__(self) -> ReadClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

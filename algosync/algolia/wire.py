@@ -116,10 +116,11 @@ class Wire:
             return Answer(status=None, where=self.where(call), acl=call.acl)
         return Answer(
             status=seen.status_code,
-            text=(seen.raw_data or "").replace(self._secret, "…"),
+            text=seen.raw_data or "",
             headers=seen.headers or {},
             where=self.where(call),
             acl=call.acl,
+            secret=self._secret,
         )
 
     def where(self, call: Call) -> str:
@@ -135,7 +136,7 @@ class Wire:
         failed = urlsplit(getattr(error.request, "url", None) or "")
         hosts = self._hosts(read=read)
         for host in hosts:
-            if (host.url, host.port) == (failed.netloc.partition(":")[0], failed.port):
+            if (host.url.strip("[]").lower(), host.port) == (failed.hostname, failed.port):
                 self._witness.decide(host, ApiResponse(Verb.GET, is_network_error=True))
         if not any(host.up for host in hosts):
             self._revive()

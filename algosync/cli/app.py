@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -17,7 +17,9 @@ from algosync.cli import render
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
+    from algosync.payloads.encode import Family as FamilyName
     from algosync.runtime import Runtime
+    from algosync.sync.report import SyncReport
 
 app = typer.Typer(
     name="algosync",
@@ -35,6 +37,17 @@ DEFAULT_CONFIG = Path("config/algosync.toml")
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="ALGOSYNC_CONFIG", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")]
+
+
+R = TypeVar("R", bound="dict[str, Any] | SyncReport")
+
+
+class Options(NamedTuple):
+    """What every command takes."""
+
+    config: Path
+    json: bool
+    verbose: bool
 
 
 class Family(StrEnum):
@@ -69,27 +82,20 @@ def _root(
     """Personalization on Algolia that a shop owns."""
 
 
-def _run(
-    work: Callable[[Runtime], dict[str, Any]],
-    *,
-    config: Path,
-    json: bool,
-    verbose: bool,
-    show: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
+def _run(work: Callable[[Runtime], R], options: Options, show: Callable[[R], None]) -> R:
     """Opens the runtime, does the work, shows the report; an error of ours becomes exit code 1."""
+    config, json, verbose = options
     render.configure_logging(verbose=verbose)
     try:
         from algosync.runtime import Runtime
 
-        with Runtime.open(config, progress=render.progress(quiet=json)) as runtime:
-            report = work(runtime)
+        report = work(Runtime.open(config, progress=render.progress(quiet=json)))
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
     except KeyboardInterrupt:
         raise typer.Exit(render.interrupted(json=json)) from None
     if json:
-        render.document(report)
+        render.document(report if isinstance(report, dict) else report.document())
     else:
         show(report)
     return report
@@ -127,13 +133,13 @@ def setup(
     def work(runtime: Runtime) -> dict[str, Any]:
         return runtime.setup(confirm=(lambda _: True) if yes else render.confirm_setup(json=json))
 
-    _run(work, config=config, json=json, verbose=verbose, show=render.setup)
+    _run(work, Options(config, json, verbose), render.setup)
 
 
 @app.command()
 def pull(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose = False) -> None:
     """Read what is new in the sources into the event log."""
-    _run(lambda runtime: runtime.pull(), config=config, json=json, verbose=verbose, show=render.pull)
+    _run(lambda runtime: runtime.pull(), Options(config, json, verbose), render.pull)
 
 
 @app.command()
@@ -146,13 +152,7 @@ def rebuild(
     verbose: Verbose = False,
 ) -> None:
     """Build profiles, segments and related items from the event log anew; pulls and pushes nothing."""
-    _run(
-        lambda runtime: runtime.rebuild(refacet=refacet),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.rebuild,
-    )
+    _run(lambda runtime: runtime.rebuild(refacet=refacet), Options(config, json, verbose), render.rebuild)
 
 
 @app.command()
@@ -168,14 +168,12 @@ def sync(
     verbose: Verbose = False,
 ) -> None:
     """The whole way: pull, profiles, segments, related items, plan, push."""
-    families = tuple(family.value for family in only or ())
-    _run(
-        lambda runtime: runtime.sync(dry_run=dry_run, only=families),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.sync,
-    )
+    families = _names(only)
+    _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families), Options(config, json, verbose), render.sync)
+
+
+def _names(only: list[Family] | None) -> tuple[FamilyName, ...]:
+    return tuple(family.value for family in only or ())
 
 
 @app.command()
@@ -189,15 +187,11 @@ def plan(
     verbose: Verbose = False,
 ) -> None:
     """Show what a sync would push, and what it costs; changes nothing."""
-    families = tuple(family.value for family in only or ())
+    families = _names(only)
     report = _run(
-        lambda runtime: runtime.sync(dry_run=True, only=families),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.plan,
+        lambda runtime: runtime.sync(dry_run=True, only=families), Options(config, json, verbose), render.plan
     )
-    if check and report["plan"]["operations"]:
+    if check and report.plan.operations:
         raise typer.Exit(3)
 
 
@@ -209,13 +203,13 @@ def explain(
     verbose: Verbose = False,
 ) -> None:
     """One person's profile: the arithmetic behind each boost, her segments and why, the actions that fire."""
-    _run(lambda runtime: runtime.explain(user), config=config, json=json, verbose=verbose, show=render.explain)
+    _run(lambda runtime: runtime.explain(user), Options(config, json, verbose), render.explain)
 
 
 @app.command()
 def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose = False) -> None:
     """What algosync holds: events, sources, people, segments, quarantine, the last runs."""
-    _run(lambda runtime: runtime.status(), config=config, json=json, verbose=verbose, show=render.status)
+    _run(lambda runtime: runtime.status(), Options(config, json, verbose), render.status)
 
 
 @app.command()
@@ -233,7 +227,7 @@ def mock(
     """Run a mock Algolia on this machine, until interrupted."""
     render.configure_logging(verbose=verbose)
     try:
-        from algosync.runtime import run_mock
+        from algosync.cli.mock import run_mock
 
         run_mock(port, load or [], facets or [], ready=render.mock_ready(json=json))
     except AlgosyncError as error:
@@ -251,10 +245,8 @@ def quarantine_list(
     """List the rows that were turned away."""
     _run(
         lambda runtime: runtime.quarantine_list(source=source, limit=limit),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.quarantine_list,
+        Options(config, json, verbose),
+        render.quarantine_list,
     )
 
 
@@ -266,13 +258,7 @@ def quarantine_show(
     verbose: Verbose = False,
 ) -> None:
     """Show one row as it came, and why it was turned away."""
-    _run(
-        lambda runtime: runtime.quarantine_show(number),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.quarantine_show,
-    )
+    _run(lambda runtime: runtime.quarantine_show(number), Options(config, json, verbose), render.quarantine_show)
 
 
 @quarantine.command("retry")
@@ -283,10 +269,4 @@ def quarantine_retry(
     verbose: Verbose = False,
 ) -> None:
     """Try the rows again, with the settings of now; those that pass leave the quarantine."""
-    _run(
-        lambda runtime: runtime.quarantine_retry(source=source),
-        config=config,
-        json=json,
-        verbose=verbose,
-        show=render.pull,
-    )
+    _run(lambda runtime: runtime.quarantine_retry(source=source), Options(config, json, verbose), render.pull)

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from rich.console import Console
@@ -15,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from algosync.errors import AlgosyncError
+
+if TYPE_CHECKING:
+    from algosync.sync.report import SyncReport
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -114,3 +117,242 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     return str(value)
+
+
+def sync(report: SyncReport) -> None:
+    """Shows what a sync did."""
+    document_ = report.document()
+    _events(document_)
+    _people(document_)
+    from algosync.sync.show import render as show_plan
+
+    show_plan(report.plan, out)
+    pushed = document_["pushed"]
+    if document_["dry_run"]:
+        out.print("Dry run: nothing was written, here or at Algolia.")
+    else:
+        out.print(f"[bold]Pushed {pushed['operations']:,} operations[/] in {pushed['batches']:,} requests.")
+    if pushed["deferred"]:
+        out.print(f"{pushed['deferred']:,} operations are left to the next run: push.operations_per_hour is spent.")
+    for failure in pushed["failed"][:10]:
+        out.print(escape(f"failed: {failure['family']} {failure['object_id']}: {failure['reason']}"))
+    _notes(document_)
+    _seconds(document_)
+
+
+def plan(report: SyncReport) -> None:
+    """Shows what a sync would push."""
+    from algosync.sync.show import render as show_plan
+
+    show_plan(report.plan, out)
+    _notes(report.document())
+
+
+def pull(report: dict[str, Any]) -> None:
+    """Shows what a pull read."""
+    _events(report)
+    _seconds(report)
+
+
+def rebuild(report: dict[str, Any]) -> None:
+    """Shows what a rebuild found."""
+    _people(report)
+    out.print(f"{report['changed']:,} people changed.")
+    if report["refaceted"]:
+        out.print(f"{report['refaceted']:,} past product versions were given facets that they lacked.")
+    _seconds(report)
+
+
+def _events(report: dict[str, Any]) -> None:
+    names = ("read", "accepted", "rejected", "duplicates", "waiting", "ignored", "no_consent")
+    rows = [[source, *(counts[name] for name in names)] for source, counts in report["sources"].items()]
+    if len(rows) != 1:
+        rows.append(["all", *(report["events"][name] for name in names)])
+    out.print(table("Events", ["source", *(name.replace("_", " ") for name in names)], rows))
+    if report["events"]["rejected"]:
+        out.print("Rejected rows are kept: algosync quarantine list")
+
+
+def _people(report: dict[str, Any]) -> None:
+    out.print(
+        f"{report['people']:,} people, {report['profiles']:,} with a profile, {report['ready']:,} of them ready; "
+        f"{report['catalog']['products']:,} products in {report['catalog']['groups']:,} groups; "
+        f"as of {report['as_of']}"
+    )
+    if report["segments"]:
+        rows = [[name, found["members"], found["entered"], found["left"]] for name, found in report["segments"].items()]
+        out.print(table("Segments", ["segment", "members", "entered", "left"], rows))
+    out.print(table("Related items", ["kind", "products or lists"], [list(row) for row in report["related"].items()]))
+    for reason, events in report["left_out_of_profiles"].items():
+        out.print(f"{events:,} events are in no profile: {reason}")
+
+
+def _notes(report: dict[str, Any]) -> None:
+    for facet in report["undeclared_facets"]:
+        out.print(escape(f"not declared for faceting, so filters on it are left out: {facet} (algosync setup)"))
+    for refused in report["refused_filters"]:
+        out.print(
+            escape(
+                f"left out of segment {refused['segment']}: {refused['facet']}:{refused['value']}: {refused['reason']}"
+            )
+        )
+    for unsent in report["unsent"][:10]:
+        out.print(escape(f"not sent: {unsent['family']} {unsent['object_id']}: {unsent['reason']}"))
+    for dropped in report["catalog"]["dropped"]:
+        out.print(escape(f"catalog: {dropped['count']:,} times {dropped['reason']}, first at {dropped['example']}"))
+    for line in (*report["catalog"]["warnings"], *report["notes"]):
+        out.print(escape(line))
+
+
+def _seconds(report: dict[str, Any]) -> None:
+    spent = report["seconds"]
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
+    out.print(f"[dim]{sum(spent.values()):.1f} s: {stages}[/]")
+
+
+def explain(report: dict[str, Any]) -> None:
+    """Shows one person, and the arithmetic behind each boost."""
+    out.print(
+        f"[bold]{escape(report['person'])}[/]: {report['visit']} {report['state']}, {report['sessions']:,} sessions, "
+        f"{report['events']:,} events, {report['products']:,} products, as of {report['as_of']}"
+    )
+    if len(report["tokens"]) > 1:
+        out.print(escape(f"also known as {', '.join(report['tokens'][1:])}"))
+    out.print(f"{'ready' if report['ready'] else 'not ready'}: {report['reason']}")
+    if report["attributes"]:
+        out.print(escape(", ".join(f"{key} {value}" for key, value in report["attributes"].items())))
+    rows = [_affinity(found) for found in report["affinities"]]
+    title = (
+        f"Affinities: points halve every {report['half_life_days']:g} days; score = 20 · points / the facet's largest"
+    )
+    columns = ["facet", "value", "points", "score", "integer", "· weight", "filter"]
+    out.print(table(title, columns, rows))
+    for found in [f for f in report["affinities"] if f["filter"]][:3]:
+        out.print(_arithmetic(found))
+    for left in report["left_out"]:
+        out.print(escape(f"left out: {left['facet']}:{left['value']}: {left['reason']}"))
+    for segment in report["segments"]:
+        out.print(f"{'[green]in[/]' if segment['member'] else '[dim]not in[/]'} segment {escape(segment['id'])}")
+        for reason in segment["why"]:
+            mark = "✓" if reason["holds"] else "✗"
+            out.print(escape(f"{'  ' * (reason['depth'] + 1)}{mark} {reason['condition']}"))
+    for action in report["actions"]:
+        out.print(
+            escape(f"action {action['id']}: {'fires' if action['fires'] else 'does not fire'}: {action['reason']}")
+        )
+
+
+def _affinity(found: dict[str, Any]) -> list[Any]:
+    said = found["filter"]
+    shown = [None, None] if said is None else [said["product"], f"<score={said['score']}>"]
+    return [found["facet"], found["value"], found["points"], found["score"], found["integer"], *shown]
+
+
+def _arithmetic(found: dict[str, Any]) -> Table:
+    rows = [
+        [event["kind"], event["objectID"], event["at"][:10], event["weight"], event["age_days"], event["points"]]
+        for event in found["events"]
+    ]
+    more = found["event_count"] - len(rows)
+    if more:
+        rows.append([f"{more:,} more events", None, None, None, None, found["rest"]])
+    title = f"{found['facet']}: {found['value']} = {found['points']:,.2f} points"
+    return table(title, ["event", "product", "day", "weight", "age in days", "weight · 2^(-age/half-life)"], rows)
+
+
+def status(report: dict[str, Any]) -> None:
+    """Shows what algosync holds."""
+    log = report["log"]
+    out.print(
+        f"{log['events']:,} events up to {log['newest'] or 'never'}, {log['tokens']:,} tokens, "
+        f"{log['objects']:,} products named, {log['segments']:,} segments of {log['bytes'] / 1e6:,.1f} MB"
+    )
+    held = [[name, value] for name, value in report["snapshot"].items()]
+    out.print(table("Snapshot", ["what", "value"], held) if held else "no snapshot yet: run algosync sync")
+    if report["ledger"]:
+        rows = [
+            [family, status_, rows] for family, held_ in report["ledger"].items() for status_, rows in held_.items()
+        ]
+        out.print(table("Published at Algolia", ["family", "status", "objects"], rows))
+    if report["quarantine"]:
+        rows = [[row["source"], row["reason"], row["rows"]] for row in report["quarantine"]]
+        out.print(table("Quarantine", ["source", "reason", "rows"], rows))
+    if report["runs"]:
+        rows = [
+            [run["started_at"][:19], run["command"], run["outcome"], run["read"], run["operations"]]
+            for run in report["runs"]
+        ]
+        out.print(table("Last runs", ["started", "command", "outcome", "events read", "operations"], rows))
+    for line in report["not_heeded"]:
+        out.print(escape(f"not heeded in this version: {line}"))
+
+
+def setup(report: dict[str, Any]) -> None:
+    """Shows what was declared, and what is left for the shop to declare."""
+    for index in report["indices"]:
+        if not index["added"]:
+            out.print(escape(f"{index['index']}: every facet of algosync's own is declared"))
+        for facet in index["yours_to_declare"]:
+            out.print(
+                escape(f"{index['index']}: declare '{facet}' in attributesForFaceting, or filters on it are left out")
+            )
+        for line in index["notes"]:
+            out.print(escape(f"{index['index']}: {line}"))
+    if any(index["added"] for index in report["indices"]):
+        out.print("applied" if report["applied"] else "nothing was changed")
+
+
+def confirm_setup(*, json: bool) -> Callable[[Sequence[Mapping[str, Any]]], bool]:
+    """Asks on stderr; where nobody can answer, no."""
+
+    def ask(changes: Sequence[Mapping[str, Any]]) -> bool:
+        for change in changes:
+            err.print(escape(f"{change['index']}: attributesForFaceting"))
+            for entry in change["before"]:
+                err.print(escape(f"    {entry}"))
+            for entry in change["added"]:
+                err.print(f"  [green]+ {escape(entry)}[/]")
+        if json or not sys.stdin.isatty():
+            err.print("not applied: run with --yes to apply")
+            return False
+        return err.input("Apply? [y/N] ").strip().lower() in ("y", "yes")
+
+    return ask
+
+
+def quarantine_list(report: dict[str, Any]) -> None:
+    """Shows rows that were turned away."""
+    if not report["total"]:
+        out.print("The quarantine is empty.")
+        return
+    reasons = [[row["source"], row["reason"], row["rows"]] for row in report["reasons"]]
+    out.print(table(f"{report['total']:,} rows in quarantine", ["source", "reason", "rows"], reasons))
+    rows = [[str(row["id"]), row["source"], row["position"], row["field"], row["reason"]] for row in report["rows"]]
+    out.print(table("Rows", ["number", "source", "position", "field", "reason"], rows))
+    out.print("One row as it came: algosync quarantine show NUMBER. After a mend: algosync quarantine retry")
+
+
+def quarantine_show(report: dict[str, Any]) -> None:
+    """Shows one row as it came."""
+    for name in ("id", "source", "position", "field", "reason", "status", "seen_at", "row"):
+        out.print(f"[bold]{name}[/] {escape(str(report[name]))}", soft_wrap=True)
+
+
+def mock_ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
+    """Says where the mock listens and what it holds."""
+
+    def ready(report: Mapping[str, Any]) -> None:
+        if json:
+            document(report)
+            return
+        out.print(
+            f"A mock Algolia listens on [bold]{report['url']}[/] as application {report['app_id']}; stop it with ^C."
+        )
+        rows = [
+            [key["key"], ", ".join(key["acl"]), ", ".join(key["indexes"]) or "every index"] for key in report["keys"]
+        ]
+        out.print(table("Keys", ["key", "may", "on"], rows))
+        for index, records in report["indices"].items():
+            out.print(f"{records:,} records in {escape(index)}")
+
+    return ready

@@ -5,6 +5,7 @@ The conditions speak of the columns that `clean` prepares. A row's first failing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ def checks(table: pa.Table, window: Window) -> list[Check]:
     ]
 
 
-def verdict(made: list[Check]) -> str:
+def verdict(made: Sequence[Check]) -> str:
     """SQL for the number of the first failing check; NULL for a row that passes."""
     cases = " ".join(f"WHEN {check.sql} THEN {number}" for number, check in enumerate(made))
     return f"CASE {cases} END::USMALLINT"

@@ -22,7 +22,7 @@ from algosync.events import normal
 from algosync.events.checks import Check, Window, checks
 from algosync.events.duck import lent, run
 from algosync.events.judge import judged
-from algosync.events.rules import CleanRules as CleanRules
+from algosync.events.rules import CleanRules
 from algosync.events.schema import CLEAN, FACET_VALUES
 
 REJECTED = pa.schema(

@@ -74,7 +74,7 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
         *(f"{normal.number(table, name)} AS n_{name}" for name in numbers),
     ]
     replaced = ", ".join(normal.quoted(name) for name in ("currency", *texts))
-    read = f"(SELECT *, {moment.parts} FROM canonical)"
+    read = f"(SELECT *, {moment.parts} FROM canonical)"  # noqa: S608
     first = f"SELECT * EXCLUDE ({replaced}), {', '.join(columns)} FROM {read}"  # noqa: S608
     session = ", ".join(literal(name) for name in normal.SESSION_EVENTS)
     return (

@@ -57,7 +57,9 @@ def halves(column: str) -> str:
 def _joined(table: pa.Table, parts: list[str], fields: Sequence[str]) -> str:
     # concat_ws leaves NULL out, so every optional field says its name; a column absent from the whole batch is the
     # same as one that is NULL in every row. No text holds the separator in practice.
-    named = [f"'{name}=' || {_FIELDS[name]}" for name in fields if name != "event_name" and not absent(table, name)]
+    named = [
+        f"'{name}=' || {_FIELDS[name]}::VARCHAR" for name in fields if name != "event_name" and not absent(table, name)
+    ]
     if "event_name" in fields:
         named.append("'event_name=' || event_name")  # also made from the event_type, see `clean`
     return f"concat_ws(chr(31), {', '.join([*parts, *named])})"

@@ -59,15 +59,15 @@ class EventLog:
         Raises:
             StoreError: The state or a segment cannot be read.
         """
-        paths = self.paths()
-        resolutions = self._rows(tables.resolutions, RESOLUTIONS)
+        resolutions = self.resolutions()
+        paths = self.paths()  # after them, so that every item they name is among the files
         with lent(con, lent_resolutions=resolutions):
             run(con, "CREATE OR REPLACE TABLE resolutions AS SELECT * FROM lent_resolutions")
         run(con, f"CREATE OR REPLACE VIEW events AS {_events(paths['events'], resolved=resolutions.num_rows > 0)}")
         run(con, f"CREATE OR REPLACE VIEW items AS SELECT * FROM {scan('items', paths['items'])}")  # noqa: S608
         run(
             con,
-            "CREATE OR REPLACE TABLE item_values AS SELECT item, f.facet, f.value "
+            "CREATE OR REPLACE TABLE item_values AS SELECT item, f.facet AS facet, f.value AS value "
             "FROM (SELECT item, unnest(facets) AS f FROM items) ORDER BY item, facet, value",
         )
 

@@ -52,11 +52,10 @@ class Versions:
 
 
 class Memory:
-    """Looks up what the log knows already."""
+    """Looks up what the log knows already, in tables it makes on a connection of its owner."""
 
-    def __init__(self, log: EventLog) -> None:
-        self._con = duckdb.connect()
-        self._log = log
+    def __init__(self, log: EventLog, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
         self._last: dict[str, int] = {}
         paths = log.paths()
         run(self._con, f"CREATE TABLE keys AS SELECT key_hi, key_lo FROM {scan('events', paths['events'])}")  # noqa: S608
@@ -75,26 +74,21 @@ class Memory:
         self._last["item"] = self._greatest("known_items", "item")
         run(self._con, "DROP TABLE known_items")
 
-    @property
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        """DuckDB, for queries that need nothing remembered."""
-        return self._con
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._con.close()
-
     def fresh(self, accepted: pa.Table) -> Any:
         """Return the row numbers (sorted) of events that the log does not hold, the first of each key."""
         keys = accepted.select(["key_hi", "key_lo"])
         keys = keys.append_column("n", pa.array(np.arange(keys.num_rows, dtype=np.int64)))
         with lent(self._con, batch=keys):
-            found = arrow(
-                self._con,
-                "SELECT b.n FROM (SELECT key_hi, key_lo, min(n) AS n FROM batch GROUP BY key_hi, key_lo) b "
-                "ANTI JOIN keys k ON k.key_hi = b.key_hi AND k.key_lo = b.key_lo",
-            )
-        return np.sort(found.column("n").to_numpy())
+            first = arrow(self._con, "SELECT key_hi, key_lo, min(n) AS n FROM batch GROUP BY key_hi, key_lo")
+        # One half of a key finds nearly all that are new, at a quarter of the cost of both.
+        with lent(self._con, batch=first):
+            likely = arrow(self._con, "SELECT * FROM batch SEMI JOIN keys USING (key_hi)")
+        numbers = first.column("n").to_numpy()
+        if likely.num_rows:
+            with lent(self._con, batch=likely):
+                known = arrow(self._con, "SELECT n FROM batch SEMI JOIN keys USING (key_hi, key_lo)")
+            numbers = np.setdiff1d(numbers, known.column("n").to_numpy(), assume_unique=True)
+        return np.sort(numbers)
 
     def encode(self, kind: IdKind, *columns: pa.ChunkedArray) -> Encoded:
         """Replace texts by their ids; texts seen for the first time get the next ids in their own order."""
@@ -127,15 +121,15 @@ class Memory:
         with lent(self._con, wanted=objects.append_column("n", number), products=catalog):
             found = arrow(
                 self._con,
-                "SELECT n, item, price, object, digest, place, "  # noqa: S608
-                f"{self._last['item']} + row_number() OVER (PARTITION BY new ORDER BY object) AS next, new FROM ("
                 "SELECT w.n, v.item, p.price, w.object, p.digest, p.place, "
                 "p.id IS NOT NULL AND v.digest IS DISTINCT FROM p.digest AS new "
-                "FROM wanted w LEFT JOIN products p ON p.id = w.value LEFT JOIN versions v ON v.object = w.object"
-                ") ORDER BY n",
+                "FROM wanted w LEFT JOIN products p ON p.id = w.value LEFT JOIN versions v ON v.object = w.object "
+                "ORDER BY n",
             )
         if found.num_rows != objects.num_rows:
             raise StoreError("the catalog names one product id twice", where="products", hint="See [catalog] id")
+        number = self._last["item"] + np.cumsum(found.column("new").to_numpy(zero_copy_only=False))
+        found = found.append_column("next", pa.array(number, pa.int64()))
         return _versions(found.append_column("facets", products.column("facets").take(found.column("place"))))
 
     def filter_versions(self, filters: pa.ChunkedArray, taken: int) -> Versions:
@@ -168,11 +162,10 @@ class Memory:
                 "SELECT w.object, i.value FROM wanted w JOIN ids_object i ON i.id = w.object ORDER BY w.object",
             )
 
-    def learn(self, events: pa.Table | None, ids: dict[IdKind, pa.Table], items: pa.Table) -> None:
+    def learn(self, events: pa.Table, ids: dict[IdKind, pa.Table], items: pa.Table) -> None:
         """Take in what was committed: events with their keys, ids (IDS) and product versions (ITEMS)."""
-        if events is not None:
-            with lent(self._con, added=events.select(["key_hi", "key_lo"])):
-                run(self._con, "INSERT INTO keys SELECT key_hi, key_lo FROM added")
+        with lent(self._con, added=events.select(["key_hi", "key_lo"])):
+            run(self._con, "INSERT INTO keys SELECT key_hi, key_lo FROM added")
         for kind, new in ids.items():
             with lent(self._con, added=new):
                 run(self._con, f"INSERT INTO ids_{kind} SELECT id, value FROM added")  # noqa: S608
@@ -188,14 +181,15 @@ class Memory:
     def _numbers(self, kind: IdKind, values: pa.Array) -> tuple[pa.Array, pa.Table]:
         number = pa.array(np.arange(len(values), dtype=np.int64))
         with lent(self._con, wanted=pa.table({"n": number, "value": values})):
-            found = arrow(
-                self._con,
-                f"SELECT n, coalesce(i.id, {self._last[kind]} + row_number() OVER "  # noqa: S608
-                "(PARTITION BY i.id IS NULL ORDER BY w.value))::INTEGER AS id, w.value, i.id IS NULL AS new "
-                f"FROM wanted w LEFT JOIN ids_{kind} i ON i.value = w.value ORDER BY n",
-            )
-        new = found.filter(found.column("new")).select(["id", "value"]).cast(IDS).sort_by("id")
-        return found.column("id").combine_chunks(), new
+            known = arrow(self._con, f"SELECT w.n, i.id FROM wanted w JOIN ids_{kind} i ON i.value = w.value")  # noqa: S608
+        numbers = np.zeros(len(values), dtype=np.int32)
+        numbers[known.column("n").to_numpy()] = known.column("id").to_numpy()
+        unknown = np.flatnonzero(numbers == 0)
+        added = values.take(pa.array(unknown))
+        order = pc.sort_indices(added)
+        ids = np.arange(1, len(unknown) + 1, dtype=np.int32) + self._last[kind]
+        numbers[unknown[order.to_numpy()]] = ids
+        return pa.array(numbers), pa.table([pa.array(ids, pa.int32()), added.take(order)], schema=IDS)
 
     def _greatest(self, table: str, column: str) -> int:
         [(found,)] = run(self._con, f"SELECT coalesce(max({column}), 0) FROM {table}")  # noqa: S608

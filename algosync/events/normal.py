@@ -147,16 +147,20 @@ def moment(table: pa.Table, timezone: str | None) -> Moment:
         return Moment(parts="NULL AS moment", micros='"timestamp"', naive="false")
     if not _is_text(field.type):
         return Moment(parts='TRY_CAST("timestamp" AS DOUBLE) AS epoch', micros=_epoch("epoch"), naive="false")
+    # A cast to TIMESTAMP drops an offset in silence; one to TIMESTAMPTZ gives a naive time the session's zone.
+    mended = "upper(replace(replace(\"timestamp\", ' +', '+'), ' -', '-'))"
     parts = (
-        'coalesce(TRY_CAST("timestamp" AS TIMESTAMP), TRY_CAST(upper("timestamp") AS TIMESTAMP)) AS moment, '
-        'TRY_CAST("timestamp" AS DOUBLE) AS epoch, '
-        "regexp_matches(substr(\"timestamp\", 12), '[A-Za-z+-]') AS zoned"
+        "regexp_matches(substr(\"timestamp\", 12), '[A-Za-z+-]') AS zoned, "
+        'CASE WHEN zoned THEN epoch_us(coalesce(TRY_CAST("timestamp" AS TIMESTAMPTZ), '
+        f"TRY_CAST({mended} AS TIMESTAMPTZ))) END AS absolute, "
+        'CASE WHEN NOT zoned THEN TRY_CAST("timestamp" AS TIMESTAMP) END AS moment, '
+        'CASE WHEN NOT zoned THEN TRY_CAST("timestamp" AS DOUBLE) END AS epoch'
     )
     micros = (
-        f"CASE WHEN epoch IS NOT NULL THEN {_epoch('epoch')} WHEN NOT isfinite(moment) THEN NULL "
-        f"WHEN zoned THEN epoch_us(moment) ELSE {_local(timezone)} END"
+        f"CASE WHEN zoned THEN absolute WHEN epoch IS NOT NULL THEN {_epoch('epoch')} "
+        f"WHEN isfinite(moment) THEN {_local(timezone)} END"
     )
-    return Moment(parts=parts, micros=micros, naive="(epoch IS NULL AND isfinite(moment) AND NOT zoned)")
+    return Moment(parts=parts, micros=micros, naive="(epoch IS NULL AND isfinite(moment))")
 
 
 def _local(timezone: str | None) -> str:

@@ -7,6 +7,7 @@ unless the very same content was turned away again. Functions that take a connec
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -111,16 +112,24 @@ def counts(state: State, which: Which) -> list[tuple[str, str, int]]:
         return [(source, reason, int(n)) for source, reason, n in connection.execute(query)]
 
 
-def held(state: State, source: str) -> Held:
-    """Return the open rows of a source for another try.
+def held(state: State, source: str, *, steps: int = 0) -> Held:
+    """Return the open rows of a source for another try, each row of the source once.
 
     Accepting one through the log resolves it, by its position; one that is turned away again stays open, with the new
     reason.
+
+    Args:
+        state: The state.
+        source: The source's name.
+        steps: How often the source's mapping takes a row apart. Each time adds `#1`, `#2` … to the positions; mapping
+            the row again adds them again, so they are left out here.
     """
+    parts = re.compile(rf"(#\d+){{0,{steps}}}$")
     query = select(quarantine.c.position, quarantine.c.row)
     query = query.where(_chosen(Which(source=source))).order_by(quarantine.c.id)
     with state.read() as connection:
-        found = [(str(position), str(row)) for position, row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    found = list(dict.fromkeys((parts.sub("", position, count=1), str(row)) for position, row in rows))
     usable = [(position, row) for position, row in found if row.startswith("{")]
     return Held(
         source=source,

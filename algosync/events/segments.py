@@ -32,7 +32,7 @@ SCHEMAS: Final[dict[SegmentKind, pa.Schema]] = {"events": LOG, "items": ITEMS, "
 
 _FOLDER = "log"
 _ROW_GROUP = 122_880
-_MOSTLY_DISTINCT = {"key_hi", "key_lo", "ts"}
+_REPEATING = {"kind", "event_name", "currency", "index", "consent", "excluded", "source"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def write_segment(directory: Path, number: int, kind: SegmentKind, table: pa.Tab
             compression="zstd",
             compression_level=1,
             row_group_size=_ROW_GROUP,
-            use_dictionary=[name for name in table.column_names if name not in _MOSTLY_DISTINCT],
+            use_dictionary=[name for name in table.column_names if name in _REPEATING],
         )
         _sync(unfinished)
         unfinished.replace(final)

@@ -7,25 +7,27 @@ code with its own place to put things, on top of a log that it only reads.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import select
 
 from algosync.errors import StoreError
 from algosync.events import quarantine
 from algosync.events.clean import Cleaned
+from algosync.events.commit import Change, commit, last_segment, lock, move_cursor, write
 from algosync.events.duck import arrow, lent
-from algosync.events.log import RESOLUTIONS, EventLog, IdKind, products_in
+from algosync.events.log import RESOLUTIONS, EventLog, products_in
 from algosync.events.memory import Memory, Versions
 from algosync.events.schema import ITEMS, LOG
-from algosync.events.segments import Segment, SegmentKind, remove_orphans, scan, write_segment
+from algosync.events.segments import Segment, remove_orphans, scan
 from algosync.stores import tables
 from algosync.stores.state import State, memory_state
 
@@ -76,25 +78,15 @@ class LogWriter(Protocol):
         """Give everything back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
-    events: pa.Table
-    items: pa.Table
-    products: pa.Table | None
-    ids: dict[IdKind, pa.Table]
-    source: str | None
-    resolutions: pa.Table | None = None
-
-
 class _Writer:
     """What both writers share; `into` is the place that changes."""
 
     def __init__(self, log: EventLog, into: State) -> None:
         self.log = log
         self._into = into
-        self._memory = Memory(log)
+        self._con = duckdb.connect()
         with into.read() as connection:
-            self._last_segment = _last_segment(connection)
+            self._last_segment = last_segment(connection)
 
     def append(self, cleaned: Cleaned, *, cursor: str | None, source: str, products: pa.Table) -> Appended:
         """Take in one batch: its new events, what they bring, its rejected rows and the cursor, or nothing of it.
@@ -111,13 +103,12 @@ class _Writer:
         fresh = self._fresh(cleaned.accepted)
         change = self._change(fresh, products, source)
         appended = _counted(cleaned, change)
-        segments = self._write(change)
+        segments = write(self._into.directory, change, self._last_segment)
         with self._into.write() as connection:
-            self._commit(connection, change, segments)
+            commit(connection, change, segments, self._last_segment)
             quarantine.settle(connection, cleaned, source)
             if cursor is not None:
-                connection.execute(delete(tables.cursors).where(tables.cursors.c.source == source))
-                connection.execute(insert(tables.cursors).values(source=source, cursor=cursor))
+                move_cursor(connection, source, cursor)
         self._learn(change, segments)
         return appended
 
@@ -133,19 +124,22 @@ class _Writer:
         Raises:
             StoreError: Nothing was resolved.
         """
-        waiting = self._waiting()
+        objects = self._waiting()
+        if not objects.num_rows:
+            return 0
+        waiting = self._memory.values(objects)
         versions = self._memory.versions(waiting, products)
         found = pc.is_valid(versions.item)
         columns = [waiting.column("object"), versions.item, versions.price]
         resolutions = pa.table(columns, schema=RESOLUTIONS).filter(found)
         if not resolutions.num_rows:
             return 0
-        change = _Change(
+        change = Change(
             events=LOG.empty_table(), items=versions.new, products=None, ids={}, source=None, resolutions=resolutions
         )
-        segments = self._write(change)
+        segments = write(self._into.directory, change, self._last_segment)
         with self._into.write() as connection:
-            self._commit(connection, change, segments)
+            commit(connection, change, segments, self._last_segment)
         self._learn(change, segments)
         return int(resolutions.num_rows)
 
@@ -156,7 +150,7 @@ class _Writer:
 
     def close(self) -> None:
         """Forget what was remembered; the log stays usable."""
-        self._memory.close()
+        self._con.close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,15 +158,20 @@ class _Writer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @cached_property
+    def _memory(self) -> Memory:
+        # Only when something new came: most looks at a source find nothing.
+        return Memory(self.log, self._con)
+
     def _fresh(self, accepted: pa.Table) -> pa.Table:
         if not accepted.num_rows:
             return accepted
         numbers = self._memory.fresh(accepted)
         return accepted if len(numbers) == accepted.num_rows else accepted.take(pa.array(numbers))
 
-    def _change(self, fresh: pa.Table, products: pa.Table, source: str) -> _Change:
+    def _change(self, fresh: pa.Table, products: pa.Table, source: str) -> Change:
         if not fresh.num_rows:
-            return _Change(events=LOG.empty_table(), items=ITEMS.empty_table(), products=None, ids={}, source=source)
+            return Change(events=LOG.empty_table(), items=ITEMS.empty_table(), products=None, ids={}, source=source)
         tokens = self._memory.encode("token", fresh.column("user_token"), fresh.column("authenticated_user_token"))
         objects = self._memory.encode("object", fresh.column("object_id"))
         items, price, new = self._items(fresh, objects.columns[0], products)
@@ -182,10 +181,10 @@ class _Writer:
             [made.get(name, fresh[name] if name in fresh.column_names else None) for name in LOG.names], schema=LOG
         )
         brings = fresh.column("product").null_count < fresh.num_rows
-        return _Change(
+        return Change(
             events=events,
             items=new,
-            products=products_in(self._memory.connection, fresh) if brings else None,
+            products=products_in(self._con, fresh) if brings else None,
             ids={"token": tokens.new, "object": objects.new},
             source=source,
         )
@@ -209,45 +208,18 @@ class _Writer:
         return items, price, pa.concat_tables([versions.new, extra.new])
 
     def _waiting(self) -> pa.Table:
-        con = self._memory.connection
-        with lent(con, done=self.log.resolutions()):
-            objects = arrow(
-                con,
+        """Return the `object` of every product that events still wait for."""
+        with lent(self._con, done=self.log.resolutions()):
+            return arrow(
+                self._con,
                 f'SELECT DISTINCT "object" FROM {scan("events", self.log.paths()["events"])} '  # noqa: S608
                 'WHERE item IS NULL AND "object" IS NOT NULL AND "object" NOT IN (SELECT "object" FROM done)',
             )
-        return self._memory.values(objects)
 
-    def _write(self, change: _Change) -> list[Segment]:
-        parts: list[tuple[SegmentKind, pa.Table | None]] = [
-            ("items", change.items),
-            ("products", change.products),
-            ("events", change.events),
-        ]
-        filled = [(kind, table) for kind, table in parts if table is not None and table.num_rows]
-        return [
-            write_segment(self._into.directory, self._last_segment + n, kind, table, change.source)
-            for n, (kind, table) in enumerate(filled, start=1)
-        ]
-
-    def _commit(self, connection: Connection, change: _Change, segments: list[Segment]) -> None:
-        if _last_segment(connection) != self._last_segment:
-            raise StoreError(
-                "another process wrote to the event log meanwhile",
-                where=self._into.where,
-                hint="Nothing was taken in; run again",
-            )
-        if segments:
-            rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
-            connection.execute(insert(tables.segments), rows)
-        for kind, new in change.ids.items():
-            _insert_ids(connection, kind, new)
-        if change.resolutions is not None:
-            connection.execute(insert(tables.resolutions), change.resolutions.to_pylist())
-
-    def _learn(self, change: _Change, segments: list[Segment]) -> None:
+    def _learn(self, change: Change, segments: list[Segment]) -> None:
         self._last_segment += len(segments)
-        self._memory.learn(change.events, change.ids, change.items)
+        if segments:
+            self._memory.learn(change.events, change.ids, change.items)
 
 
 class CommittingWriter(_Writer):
@@ -258,7 +230,7 @@ class CommittingWriter(_Writer):
     """
 
     def __init__(self, state: State) -> None:
-        self._lock = _locked(state.directory)
+        self._lock = lock(state.directory)
         try:
             log = EventLog(state)
             with state.read() as connection:
@@ -290,7 +262,7 @@ class ScratchWriter(_Writer):
         self._place.cleanup()
 
 
-def _counted(cleaned: Cleaned, change: _Change) -> Appended:
+def _counted(cleaned: Cleaned, change: Change) -> Appended:
     events = change.events
     waiting = pc.and_(pc.is_valid(events.column("object")), pc.is_null(events.column("item")))
     excluded = events.column("excluded")
@@ -310,34 +282,3 @@ def _counted(cleaned: Cleaned, change: _Change) -> Appended:
 
 def _number(mask: Any) -> int:
     return int(pc.sum(mask).as_py() or 0)
-
-
-def _insert_ids(connection: Connection, kind: str, new: pa.Table) -> None:
-    numbers, values = (new.column(name).to_pylist() for name in ("id", "value"))
-    if not numbers:
-        return
-    if connection.dialect.name == "postgresql":
-        statement = text("INSERT INTO ids (kind, id, value) SELECT :kind, unnest(:n ::int[]), unnest(:v ::text[])")
-        connection.execute(statement, {"kind": kind, "n": numbers, "v": values})
-        return
-    rows = [(kind, number, value) for number, value in zip(numbers, values, strict=True)]
-    connection.exec_driver_sql("INSERT INTO ids (kind, id, value) VALUES (?, ?, ?)", rows)
-
-
-def _last_segment(connection: Connection) -> int:
-    return int(connection.scalar(select(func.max(tables.segments.c.id))) or 0)
-
-
-def _locked(directory: Path) -> int:
-    path = directory / "log.lock"
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise StoreError(f"the event log cannot be written: {error.strerror}", where=str(path)) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        hint = "Wait until it has finished; a dry run works meanwhile"
-        raise StoreError("another process is writing to the event log", where=str(directory), hint=hint) from error
-    return handle

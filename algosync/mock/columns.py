@@ -66,15 +66,11 @@ class Column:
 
     def add(self, doc: int, values: Iterator[Any]) -> None:
         """Take in a document's values; documents come in ascending order, `seal` follows the last."""
-        seen: set[str] = set()
-        for value in values:
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                self._numbers.append((doc, float(value)))
-                continue
-            text = value if isinstance(value, str) else ("true" if value else "false")
-            if text not in seen:
-                seen.add(text)
-                self._rows.append((doc, text))
+        for value in dict.fromkeys(map(_facet_value, values)):
+            if isinstance(value, str):
+                self._rows.append((doc, value))
+            else:
+                self._numbers.append((doc, value))
 
     def seal(self) -> Column:
         """Turn what was added into arrays."""
@@ -98,9 +94,11 @@ class Column:
     def with_number(self, value: str) -> Ints:
         """Documents that hold the number written so."""
         try:
-            return self.number_docs[self.numbers == float(value)]
+            number = float(value)
         except ValueError:
             return _NONE
+        docs: Ints = self.number_docs[self.numbers == number]
+        return docs
 
     def counts(self, hits: Mask) -> dict[str, int]:
         """How many of the documents in `hits` hold each value; numbers written as JSON writes them."""
@@ -116,6 +114,12 @@ class Column:
         first = np.full(self.size, np.nan)
         first[self.number_docs[::-1]] = self.numbers[::-1]
         return first
+
+
+def _facet_value(value: Any) -> str | float:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else float(value)
 
 
 def number_text(number: float) -> str:

@@ -13,9 +13,16 @@ from typing import Any
 
 from algosync.errors import AlgoliaError
 
-ALL_ACLS = frozenset(
-    "addObject analytics browse deleteIndex deleteObject editSettings inference listIndexes logs personalization "
-    "recommendation search seeUnretrievableAttributes settings usage".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ALL_ACLS = _names(
+    """
+    addObject analytics browse deleteIndex deleteObject editSettings inference listIndexes logs
+    personalization recommendation search seeUnretrievableAttributes settings usage
+    """
 )
 
 
@@ -53,7 +60,11 @@ class Key:
         return shown | ({"indexes": list(self.indexes)} if self.indexes else {})
 
 
-_WRITES = frozenset({"addObject", "deleteObject", "editSettings", "settings", "browse", "search", "listIndexes"})
+_WRITES = _names(
+    """
+    addObject deleteObject editSettings settings browse search listIndexes
+    """
+)
 
 DEFAULT_KEYS: tuple[Key, ...] = (
     Key(value="mock-admin", acl=ALL_ACLS),

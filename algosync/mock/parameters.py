@@ -6,6 +6,7 @@ Owns the 400s for unknown parameters and wrong types. What the mock reads but do
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,39 +20,63 @@ QUERY_BYTES_MAX = 512
 CONTEXTS_MAX = 10
 HITS_PER_PAGE_MAX = 1000
 
-FLAGS = frozenset(
-    "sumOrFiltersScores facetingAfterDistinct aroundLatLngViaIP getRankingInfo synonyms clickAnalytics analytics "
-    "percentileComputation enableABTest restrictHighlightAndSnippetArrays allowTyposOnNumericTokens decompoundQuery "
-    "enableRules enablePersonalization advancedSyntax replaceSynonymsInHighlight "
-    "attributeCriteriaComputedByMinProximity enableReRanking".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+FLAGS = _names(
+    """
+    sumOrFiltersScores facetingAfterDistinct aroundLatLngViaIP getRankingInfo synonyms clickAnalytics
+    analytics percentileComputation enableABTest restrictHighlightAndSnippetArrays
+    allowTyposOnNumericTokens decompoundQuery enableRules enablePersonalization advancedSyntax
+    replaceSynonymsInHighlight attributeCriteriaComputedByMinProximity enableReRanking
+    """
 )
-NUMBERS = frozenset(
-    "page offset length hitsPerPage minimumAroundRadius personalizationImpact relevancyStrictness minProximity "
-    "maxValuesPerFacet maxFacetHits minWordSizefor1Typo minWordSizefor2Typos".split()
+NUMBERS = _names(
+    """
+    page offset length hitsPerPage minimumAroundRadius personalizationImpact relevancyStrictness
+    minProximity maxValuesPerFacet maxFacetHits minWordSizefor1Typo minWordSizefor2Typos
+    """
 )
-TEXTS = frozenset(
-    "query similarQuery filters aroundLatLng userToken highlightPreTag highlightPostTag snippetEllipsisText "
-    "queryType removeWordsIfNoResults mode exactOnSingleWordQuery sortFacetValuesBy attributeCriteriaComputedBy".split()
+TEXTS = _names(
+    """
+    query similarQuery filters aroundLatLng userToken highlightPreTag highlightPostTag
+    snippetEllipsisText queryType removeWordsIfNoResults mode exactOnSingleWordQuery sortFacetValuesBy
+    attributeCriteriaComputedBy
+    """
 )
-LISTS = frozenset(
-    "restrictSearchableAttributes facets naturalLanguages ruleContexts analyticsTags attributesToRetrieve ranking "
-    "attributesToHighlight attributesToSnippet disableTypoToleranceOnAttributes queryLanguages "
-    "disableExactOnAttributes alternativesAsExact advancedSyntaxFeatures responseFields "
-    "explain".split()
+LISTS = _names(
+    """
+    restrictSearchableAttributes facets naturalLanguages ruleContexts analyticsTags attributesToRetrieve
+    ranking attributesToHighlight attributesToSnippet disableTypoToleranceOnAttributes queryLanguages
+    disableExactOnAttributes alternativesAsExact advancedSyntaxFeatures responseFields explain
+    """
 )
-ANYTHING = frozenset(
-    "facetFilters optionalFilters numericFilters tagFilters aroundRadius aroundPrecision insideBoundingBox "
-    "insidePolygon typoTolerance ignorePlurals removeStopWords semanticSearch optionalWords distinct "
-    "renderingContent reRankingApplyFilter extensions".split()
+ANYTHING = _names(
+    """
+    facetFilters optionalFilters numericFilters tagFilters aroundRadius aroundPrecision
+    insideBoundingBox insidePolygon typoTolerance ignorePlurals removeStopWords semanticSearch
+    optionalWords distinct renderingContent reRankingApplyFilter extensions
+    """
 )
 KNOWN = FLAGS | NUMBERS | TEXTS | LISTS | ANYTHING
 
-IGNORED = frozenset(
-    "similarQuery aroundLatLng aroundLatLngViaIP aroundRadius aroundPrecision minimumAroundRadius insideBoundingBox "
-    "insidePolygon naturalLanguages synonyms relevancyStrictness disableTypoToleranceOnAttributes ignorePlurals "
-    "removeStopWords queryLanguages decompoundQuery enablePersonalization removeWordsIfNoResults mode semanticSearch "
-    "advancedSyntax disableExactOnAttributes facetingAfterDistinct minProximity reRankingApplyFilter attributesToSnippet "
-    "allowTyposOnNumericTokens".split()
+_SHAPES: dict[str, type | UnionType] = {
+    "distinct": bool | int,
+    "optionalWords": str | list,
+    "typoTolerance": bool | str,
+}
+
+IGNORED = _names(
+    """
+    similarQuery aroundLatLng aroundLatLngViaIP aroundRadius aroundPrecision minimumAroundRadius
+    insideBoundingBox insidePolygon naturalLanguages synonyms relevancyStrictness
+    disableTypoToleranceOnAttributes ignorePlurals removeStopWords queryLanguages decompoundQuery
+    enablePersonalization removeWordsIfNoResults mode semanticSearch advancedSyntax
+    disableExactOnAttributes facetingAfterDistinct minProximity reRankingApplyFilter attributesToSnippet
+    allowTyposOnNumericTokens
+    """
 )
 """Parameters that change results at Algolia and not here; a search that carries one says so in `message`."""
 
@@ -112,6 +137,8 @@ def _checked(name: str, value: Any) -> Any:
         top = HITS_PER_PAGE_MAX if name in {"hitsPerPage", "length", "maxValuesPerFacet"} else 1_000_000_000
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= top:
             raise _wrong(name, f"integer between 0 and {top}")
+    if name in _SHAPES and not isinstance(value, _SHAPES[name]):
+        raise _wrong(name, "another type")
     if name in LISTS:
         value = value.split(",") if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

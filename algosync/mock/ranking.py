@@ -17,14 +17,16 @@ geo is left out: nothing here knows where a record is. What still ties is in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from algosync.mock.columns import Floats, Ints, Mask, sort_keys
-from algosync.mock.filters import FacetTerm, Filter, Group, NumericTerm, Term
+from algosync.mock.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term
 from algosync.mock.segments import Segment, tie_order
 from algosync.mock.settings import Facet, Order
 from algosync.mock.text import GAP, Found, Word
@@ -150,7 +152,7 @@ def _criteria(part: Segment, query: Query, found: Sequence[Found], docs: Ints) -
         np.minimum.at(attribute, each.docs, each.places)
     attribute[attribute == _NO_PLACE] = 0
     near = np.zeros(size, np.int64)
-    for first, second in zip(found, found[1:], strict=False):
+    for first, second in pairwise(found):
         near += _proximity(first, second, size)
     return {
         "typo": typo[docs],
@@ -167,11 +169,11 @@ def _proximity(first: Found, second: Found, size: int) -> Ints:
         return near
     line = np.sort(second.lines)
     after = np.searchsorted(line, first.lines, side="right")
+    before = np.searchsorted(line, first.lines, side="left") - 1
     distance = np.full(len(first.lines), GAP, np.int64)
-    has_next, has_last = after < len(line), after > 0
-    distance[has_next] = np.minimum(GAP, line[after[has_next]] - first.lines[has_next])
-    back = first.lines[has_last] - line[after[has_last] - 1]
-    distance[has_last] = np.minimum(distance[has_last], np.where(back > 0, back, GAP))
+    ahead, behind = after < len(line), before >= 0
+    distance[ahead] = np.minimum(GAP, line[after[ahead]] - first.lines[ahead])
+    distance[behind] = np.minimum(distance[behind], first.lines[behind] - line[before[behind]])
     np.minimum.at(near, first.docs, distance)
     return near
 
@@ -235,23 +237,26 @@ def _satisfied(part: Segment, term: Term, facets: Mapping[str, Facet]) -> Mask:
     return ~mask if term.negated else mask
 
 
+_COMPARE: dict[Operator, Callable[[Floats, float], Mask]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
 def _compare(term: NumericTerm, numbers: Floats) -> Mask:
-    comparisons = {
-        "=": lambda: numbers == term.value,
-        "!=": lambda: numbers != term.value,
-        "<": lambda: numbers < term.value,
-        "<=": lambda: numbers <= term.value,
-        ">": lambda: numbers > term.value,
-        ">=": lambda: numbers >= term.value,
-        "TO": lambda: (numbers >= term.value) & (numbers <= term.upper),
-    }
-    result: Mask = comparisons[term.operator]()
-    return result
+    if term.operator == "TO":
+        return (numbers >= term.value) & (numbers <= term.upper)
+    return _COMPARE[term.operator](numbers, term.value)
 
 
 def attributes_read(query: Query) -> set[str]:
     """Attributes whose columns `rank` needs."""
     terms = [term for group in (*query.filters, *query.optional) for term in group]
-    filtered = {t.attribute for t in terms if isinstance(t, NumericTerm) or _declared(t.attribute, query.facets)}
+    compared = {term.attribute for term in terms if isinstance(term, NumericTerm)}
+    chosen = {term.attribute for term in terms if isinstance(term, FacetTerm) and term.attribute != "objectID"}
     sorted_by = {criterion.attribute for criterion in query.formula if isinstance(criterion, Order)}
-    return (filtered | sorted_by) - {"objectID"}
+    return compared | {name for name in chosen if _declared(name, query.facets)} | sorted_by

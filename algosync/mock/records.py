@@ -24,7 +24,7 @@ TOO_BIG = (
 
 
 class _StaleUpdateError(Exception):
-    """IncrementFrom or IncrementSet met a newer value: the whole update is ignored, silently by contract."""
+    """IncrementFrom or IncrementSet met a newer value: the whole update is ignored, silently, as documented."""
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ def merge(old: Any, new: Any) -> Any:
     """
     if not isinstance(new, dict) or "_operation" not in new:
         return new
-    operation, value = new["_operation"], new.get("value")
+    operation, value = str(new["_operation"]), new.get("value")
     if operation in {"Increment", "Decrement", "IncrementFrom", "IncrementSet"}:
         return _count(operation, old, value)
     if operation in {"Add", "Remove", "AddUnique"}:

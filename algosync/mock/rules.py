@@ -61,21 +61,21 @@ def check_rule(rule: Any, object_id: str | None = None) -> Rule:
     """The rule as given, with the objectID of the path where there is one, or 400 with what is wrong."""
     if not isinstance(rule, dict):
         raise _invalid("expected a JSON object")
-    rule = rule | ({"objectID": object_id} if object_id is not None else {})
-    if not isinstance(rule.get("objectID"), str) or not rule["objectID"]:
+    checked: Rule = dict(rule) | ({"objectID": object_id} if object_id is not None else {})
+    if not isinstance(checked.get("objectID"), str) or not checked["objectID"]:
         raise _invalid("objectID is missing")
-    if unknown := sorted(rule.keys() - _FIELDS - {"_metadata"}):
+    if unknown := sorted(checked.keys() - _FIELDS - {"_metadata"}):
         raise _invalid(f"unknown attribute {unknown[0]}")
-    if not isinstance(rule.get("enabled", True), bool):
+    if not isinstance(checked.get("enabled", True), bool):
         raise _invalid("enabled must be a boolean")
-    conditions = _conditions(rule)
+    conditions = _conditions(checked)
     if len(conditions) > CONDITIONS_MAX:
         raise _invalid(f"more than {CONDITIONS_MAX} conditions")
     for condition in conditions:
         _check_condition(condition)
-    _check_validity(rule.get("validity"))
-    _check_consequence(rule.get("consequence"))
-    return rule
+    _check_validity(checked.get("validity"))
+    _check_consequence(checked.get("consequence"))
+    return checked
 
 
 def _conditions(rule: Rule) -> list[Any]:
@@ -124,14 +124,24 @@ def _check_consequence(consequence: Any) -> None:
         if not isinstance(params, dict):
             raise _invalid("params must be a JSON object")
         check({name: value for name, value in params.items() if name not in _AUTOMATIC}, KNOWN)
-        if not isinstance(params.get("query"), str | dict | None):
-            raise _invalid("query must be a string or a JSON object")
+        _check_edits(params.get("query"))
     _promotions(consequence)
     hide = consequence.get("hide") or []
     if not isinstance(hide, list) or not all(isinstance(h, dict) and isinstance(h.get("objectID"), str) for h in hide):
         raise _invalid("hide must be an array of {objectID}")
     if len(hide) > HIDDEN_MAX:
         raise _invalid(f"more than {HIDDEN_MAX} hidden records")
+
+
+def _check_edits(query: Any) -> None:
+    if isinstance(query, dict):
+        lists = [query.get("remove") or [], query.get("edits") or []]
+        kinds: tuple[type, type] = (str, dict)
+        if all(isinstance(x, list) and all(isinstance(i, k) for i in x) for x, k in zip(lists, kinds, strict=True)):
+            return
+    elif isinstance(query, str | None):
+        return
+    raise _invalid("query must be a string, or an object with remove (strings) or edits (objects)")
 
 
 def _promotions(consequence: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -193,8 +203,6 @@ def _edited(query: str, change: Any) -> str:
     words = split(query)
     edits = [{"type": "remove", "delete": word} for word in change.get("remove") or []]
     for edit in [*edits, *(change.get("edits") or [])]:
-        if not isinstance(edit, dict):
-            continue
         insert = split(str(edit.get("insert", ""))) if edit.get("type") == "replace" else []
         gone = set(split(str(edit.get("delete", ""))))
         words = [new for word in words for new in (insert if word in gone else [word])]
@@ -244,7 +252,5 @@ def _anchored(query: list[str], pattern: list[str], anchoring: str) -> bool:
 
 
 def _chosen(params: Mapping[str, Any]) -> set[Any]:
-    filters = parse_filters(params.get("filters", "")) + facet_filters(
-        params.get("facetFilters", []), "facetFilters"
-    )
+    filters = parse_filters(params.get("filters", "")) + facet_filters(params.get("facetFilters", []), "facetFilters")
     return {term for group in filters for term in group}

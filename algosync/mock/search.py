@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import orjson
 
-from algosync.errors import AlgoliaError
-from algosync.mock.columns import Ints
 from algosync.mock.filters import Filter, facet_filters, numeric_filters, tag_filters
 from algosync.mock.grammar import parse_filters
+from algosync.mock.grouping import best_of_each, facet_counts, facet_stats
+from algosync.mock.highlight import Marker
 from algosync.mock.index import Index
 from algosync.mock.parameters import IGNORED, echo
 from algosync.mock.ranking import Hits, Query, attributes_read, matching, rank
 from algosync.mock.records import Record, project
 from algosync.mock.rules import Merging, Outcome, apply_rules
 from algosync.mock.segments import Segment
-from algosync.mock.settings import Facet, facets, ranking
+from algosync.mock.settings import facets, ranking, searchables
 from algosync.mock.text import Word
-from algosync.mock.words import normalise, split
+from algosync.mock.words import split
 
 WORDS_MAX = 10
 
@@ -46,7 +46,7 @@ class Reading:
     privileged: bool = False
 
 
-class _Search:
+class Search:
     """One search under way."""
 
     def __init__(self, index: Index, given: Mapping[str, Any], reading: Reading) -> None:
@@ -66,7 +66,7 @@ class _Search:
 
     def run(self) -> Hits:
         """All hits in their order, before pages and promoted records."""
-        extra = {facet for facet in self._counted()} | ({self._distinct_by} if self._distinct else set())
+        extra = set(self._counted()) | ({self._distinct_by} if self._distinct else set())
         self.parts = self.index.segments(attributes_read(self.query) | extra)
         return rank(self.parts, self.query)
 
@@ -104,11 +104,11 @@ class _Search:
 
     @property
     def _distinct_by(self) -> str:
-        return self.option("attributeForDistinct", "")
+        return str(self.option("attributeForDistinct", ""))
 
     @property
     def _distinct(self) -> int:
-        return int(self.option("distinct", 0)) if self._distinct_by else 0
+        return max(0, int(self.option("distinct", 0))) if self._distinct_by else 0
 
     def _counted(self) -> list[str]:
         asked = self.params.get("facets", [])
@@ -116,49 +116,17 @@ class _Search:
         return sorted(shown) if "*" in asked else sorted(shown.intersection(asked))
 
     def deduplicated(self, hits: Hits) -> Hits:
-        """The best `distinct` hits of each value of attributeForDistinct; records without a value all stay."""
-        if not self._distinct or not len(hits.doc):
-            return hits
-        names: dict[str, int] = {}
-        group = -1 - np.arange(len(hits.doc))
-        for number, part in enumerate(self.parts):
-            column = part.columns[self._distinct_by]
-            value_of = np.full(len(part), -1, np.int64)
-            value_of[column.docs[::-1]] = column.codes[::-1]
-            renamed = np.array([names.setdefault(v, len(names)) for v in column.values] or [0], np.int64)
-            mine = np.flatnonzero(hits.part == number)
-            codes = value_of[hits.doc[mine]]
-            group[mine[codes >= 0]] = renamed[codes[codes >= 0]]
-        order = np.argsort(group, kind="stable")
-        _, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
-        place = np.arange(len(order)) - np.repeat(starts, counts)
-        return hits.take(np.sort(order[place < self._distinct]))
+        """The hits that `distinct` leaves."""
+        return best_of_each(self.parts, hits, self._distinct_by, self._distinct) if self._distinct else hits
 
-    def facet_answer(self, hits: Hits) -> dict[str, Any]:
+    def facet_answer(self, hits: Hits, most: int | None = None) -> dict[str, Any]:
         """The `facets` and `facets_stats` of an answer, where facets were asked for."""
         if "facets" not in self.params:
             return {}
-        counted: dict[str, dict[str, int]] = {}
-        stats: dict[str, dict[str, float]] = {}
-        for name in self._counted():
-            totals: dict[str, int] = {}
-            numbers = []
-            for number, part in enumerate(self.parts):
-                mask = np.zeros(len(part), np.bool_)
-                mask[hits.doc[hits.part == number]] = True
-                column = part.columns[name]
-                for value, count in column.counts(mask).items():
-                    totals[value] = totals.get(value, 0) + count
-                numbers.append(column.numbers[mask[column.number_docs]])
-            most = self.option("maxValuesPerFacet", 100)
-            ranked = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
-            if totals:
-                counted[name] = dict(ranked[:most])
-            all_numbers = np.concatenate(numbers) if numbers else np.empty(0)
-            if len(all_numbers):
-                low, high, total = float(all_numbers.min()), float(all_numbers.max()), float(all_numbers.sum())
-                stats[name] = {"min": low, "max": high, "avg": total / len(all_numbers), "sum": total}
-        return {"facets": counted} | ({"facets_stats": stats} if stats else {})
+        names = self._counted()
+        most = self.option("maxValuesPerFacet", 100) if most is None else most
+        stats = facet_stats(self.parts, hits, names)
+        return {"facets": facet_counts(self.parts, hits, names, most)} | ({"facets_stats": stats} if stats else {})
 
 
 def filters_of(params: Mapping[str, Any]) -> Filter:
@@ -173,7 +141,7 @@ def filters_of(params: Mapping[str, Any]) -> Filter:
 
 def matching_ids(index: Index, params: Mapping[str, Any]) -> list[str]:
     """Sorted objectIDs of the records that a query and its filters match; rules play no part."""
-    found = _Search(index, {**params, "enableRules": False}, Reading(now_s=0, merging="first"))
+    found = Search(index, {**params, "enableRules": False}, Reading(now_s=0, merging="first"))
     hits = found.run()
     return sorted(found.parts[p].ids[d] for p, d in zip(hits.part.tolist(), hits.doc.tolist(), strict=True))
 
@@ -187,7 +155,7 @@ def search(index: Index, given: Mapping[str, Any], reading: Reading) -> dict[str
         reading: Time, rules' merging, rights.
     """
     began = time.perf_counter()
-    under_way = _Search(index, given, reading)
+    under_way = Search(index, given, reading)
     all_hits = under_way.run()
     hits = under_way.deduplicated(all_hits)
     listed = _listed(under_way, hits)
@@ -205,7 +173,7 @@ def search(index: Index, given: Mapping[str, Any], reading: Reading) -> dict[str
     return _chosen_fields(answer, under_way.option("responseFields", ["*"]))
 
 
-def _notes(under_way: _Search, given: Mapping[str, Any]) -> dict[str, Any]:
+def _notes(under_way: Search, given: Mapping[str, Any]) -> dict[str, Any]:
     notes: dict[str, Any] = {
         "exhaustiveNbHits": True,
         "exhaustiveTypo": True,
@@ -237,7 +205,7 @@ class _Page:
     answer: dict[str, Any]
 
 
-def _page(under_way: _Search, total: int) -> _Page:
+def _page(under_way: Search, total: int) -> _Page:
     limit = under_way.option("paginationLimitedTo")
     reachable = min(total, limit)
     offset, length = under_way.params.get("offset"), under_way.params.get("length")
@@ -254,7 +222,7 @@ def _page(under_way: _Search, total: int) -> _Page:
     return _Page(start=min(start, reachable), stop=min(start + size, reachable), answer=answer)
 
 
-def _listed(under_way: _Search, hits: Hits) -> Sequence[tuple[int, str | None]]:
+def _listed(under_way: Search, hits: Hits) -> Sequence[tuple[int, str | None]]:
     """Hits as (place in `hits`, or -1; objectID if promoted), with hidden and promoted records seen to."""
     outcome = under_way.outcome
     gone = outcome.hide | {object_id for object_id, _ in outcome.promote}
@@ -283,25 +251,39 @@ class _Plain(Sequence[tuple[int, str | None]]):
         return (at, None)
 
 
-def _satisfying(under_way: _Search) -> set[str]:
+def _satisfying(under_way: Search) -> set[str]:
     masks = [matching(part, under_way.query.filters, under_way.facets) & part.alive for part in under_way.parts]
-    return {
-        part.ids[doc] for part, mask in zip(under_way.parts, masks, strict=True) for doc in np.flatnonzero(mask)
-    }
+    return {part.ids[doc] for part, mask in zip(under_way.parts, masks, strict=True) for doc in np.flatnonzero(mask)}
 
 
-def _name(under_way: _Search, hits: Hits, at: int) -> str:
+def _name(under_way: Search, hits: Hits, at: int) -> str:
     return under_way.parts[int(hits.part[at])].ids[int(hits.doc[at])]
 
 
-def _hit(under_way: _Search, hits: Hits, at: int, promoted: str | None) -> Record:
+def _hit(under_way: Search, hits: Hits, at: int, promoted: str | None) -> Record:
     object_id = promoted if promoted is not None else _name(under_way, hits, at)
     hidden = () if under_way.reading.privileged else under_way.option("unretrievableAttributes", ())
     record = orjson.loads(under_way.index.records[object_id])
     shown = project(record, under_way.option("attributesToRetrieve"), hidden)
+    highlighted = _highlighted(under_way, record, hidden)
+    if highlighted:
+        shown = shown | {"_highlightResult": highlighted}
     if under_way.params.get("getRankingInfo"):
         shown = shown | {"_rankingInfo": _ranking_info(hits, at, promoted=promoted is not None)}
     return shown
+
+
+def _highlighted(under_way: Search, record: Record, hidden: Sequence[str]) -> dict[str, Any]:
+    names = under_way.option("attributesToHighlight")
+    if names is None:
+        lines = searchables(under_way.index.settings)
+        names = ["*"] if lines is None else [name for line in lines for name in line.attributes]
+    marker = Marker(
+        words=under_way.query.words,
+        before=under_way.option("highlightPreTag"),
+        after=under_way.option("highlightPostTag"),
+    )
+    return marker.record(project(record, None, hidden) if hidden else record, names) if names else {}
 
 
 def _ranking_info(hits: Hits, at: int, *, promoted: bool) -> dict[str, Any]:
@@ -318,40 +300,3 @@ def _ranking_info(hits: Hits, at: int, *, promoted: bool) -> dict[str, Any]:
         "filters": value["filters"],
     }
     return info | ({"promoted": True} if promoted else {})
-
-
-def search_facet(index: Index, name: str, body: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
-    """Values of a facet that begin with the words of `facetQuery`, most frequent first, 10 unless maxFacetHits.
-
-    Raises:
-        AlgoliaError: 400 where the attribute is not declared `searchable(…)`.
-    """
-    declared: Facet | None = facets(index.settings).get(name)
-    if declared is None or not declared.searchable:
-        what = f"Cannot search in `{name}` attribute, you need to add `searchable({name})` to attributesForFaceting."
-        raise AlgoliaError(what, status=400)
-    under_way = _Search(index, {**{k: v for k, v in body.items() if k != "facetQuery"}, "facets": [name]}, reading)
-    under_way.settings = under_way.settings | {"maxValuesPerFacet": 1 << 30}
-    hits = under_way.run()
-    counts: dict[str, int] = under_way.facet_answer(hits).get("facets", {}).get(name, {})
-    words = split(str(body.get("facetQuery") or ""))
-    found = [(value, count) for value, count in counts.items() if _begins(split(value), words)]
-    shown = found[: under_way.option("maxFacetHits", 10)]
-    marks = (under_way.option("highlightPreTag"), under_way.option("highlightPostTag"))
-    facet_hits = [{"value": v, "highlighted": _marked(v, words, marks), "count": c} for v, c in shown]
-    return {"facetHits": facet_hits, "exhaustiveFacetsCount": True, "processingTimeMS": 1}
-
-
-def _begins(value: list[str], words: list[str]) -> bool:
-    return all(any(part.startswith(word) for part in value) for word in words)
-
-
-def _marked(value: str, words: list[str], marks: tuple[str, str]) -> str:
-    for word in words:
-        at = normalise(value).find(word)
-        if at >= 0:
-            return f"{value[:at]}{marks[0]}{value[at : at + len(word)]}{marks[1]}{value[at + len(word) :]}"
-    return value
-
-
-__all__ = ["Ints", "Reading", "filters_of", "matching_ids", "search", "search_facet"]

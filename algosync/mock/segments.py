@@ -78,7 +78,9 @@ class Searcher:
     def __init__(self, ids: Iterable[str], lines: Sequence[Searchable] | None) -> None:
         self.lines = lines
         self._roots = (
-            None if lines is None else {name.partition(".")[0] for line in lines for name in line.attributes}
+            None
+            if lines is None
+            else {name.partition(".")[0] for line in lines for name in line.attributes}
             | {name for line in lines for name in line.attributes}
         )
         self._large = Segment(sorted(ids))

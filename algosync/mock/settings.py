@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
 from algosync.errors import AlgoliaError
@@ -38,32 +39,54 @@ DEFAULTS: dict[str, Any] = {
     "alternativesAsExact": ["ignorePlurals", "singleWordSynonym"],
 }
 
-_STRINGS = frozenset(
-    "attributesForFaceting replicas unretrievableAttributes disableTypoToleranceOnWords attributesToTransliterate "
-    "camelCaseAttributes indexLanguages disablePrefixOnAttributes numericAttributesForFiltering searchableAttributes "
-    "customRanking attributesToRetrieve ranking attributesToHighlight attributesToSnippet "
-    "disableTypoToleranceOnAttributes queryLanguages advancedSyntaxFeatures disableExactOnAttributes "
-    "alternativesAsExact responseFields attributesToIndex numericAttributesToIndex slaves".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STRINGS = _names(
+    """
+    attributesForFaceting replicas unretrievableAttributes disableTypoToleranceOnWords
+    attributesToTransliterate camelCaseAttributes indexLanguages disablePrefixOnAttributes
+    numericAttributesForFiltering searchableAttributes customRanking attributesToRetrieve ranking
+    attributesToHighlight attributesToSnippet disableTypoToleranceOnAttributes queryLanguages
+    advancedSyntaxFeatures disableExactOnAttributes alternativesAsExact responseFields attributesToIndex
+    numericAttributesToIndex slaves
+    """
 )
-_NUMBERS = frozenset(
-    "paginationLimitedTo maxFacetHits relevancyStrictness hitsPerPage minWordSizefor1Typo minWordSizefor2Typos "
-    "minProximity maxValuesPerFacet version".split()
+_NUMBERS = _names(
+    """
+    paginationLimitedTo maxFacetHits relevancyStrictness hitsPerPage minWordSizefor1Typo
+    minWordSizefor2Typos minProximity maxValuesPerFacet version
+    """
 )
-_FLAGS = frozenset(
-    "allowCompressionOfIntegerArray restrictHighlightAndSnippetArrays allowTyposOnNumericTokens decompoundQuery "
-    "enableRules enablePersonalization advancedSyntax replaceSynonymsInHighlight "
-    "attributeCriteriaComputedByMinProximity enableReRanking".split()
+_FLAGS = _names(
+    """
+    allowCompressionOfIntegerArray restrictHighlightAndSnippetArrays allowTyposOnNumericTokens
+    decompoundQuery enableRules enablePersonalization advancedSyntax replaceSynonymsInHighlight
+    attributeCriteriaComputedByMinProximity enableReRanking
+    """
 )
-_TEXTS = frozenset(
-    "separatorsToIndex attributeForDistinct keepDiacriticsOnCharacters highlightPreTag highlightPostTag "
-    "snippetEllipsisText queryType removeWordsIfNoResults mode exactOnSingleWordQuery sortFacetValuesBy "
-    "attributeCriteriaComputedBy primary".split()
+_TEXTS = _names(
+    """
+    separatorsToIndex attributeForDistinct keepDiacriticsOnCharacters highlightPreTag highlightPostTag
+    snippetEllipsisText queryType removeWordsIfNoResults mode exactOnSingleWordQuery sortFacetValuesBy
+    attributeCriteriaComputedBy primary
+    """
 )
-_ANYTHING = frozenset(
-    "decompoundedAttributes userData customNormalization typoTolerance ignorePlurals removeStopWords semanticSearch "
-    "optionalWords distinct renderingContent reRankingApplyFilter synonyms".split()
+_ANYTHING = _names(
+    """
+    decompoundedAttributes userData customNormalization typoTolerance ignorePlurals removeStopWords
+    semanticSearch optionalWords distinct renderingContent reRankingApplyFilter synonyms
+    """
 )
 KNOWN = _STRINGS | _NUMBERS | _FLAGS | _TEXTS | _ANYTHING
+
+_SHAPES: dict[str, type | UnionType] = {
+    "distinct": bool | int,
+    "optionalWords": str | list,
+    "typoTolerance": bool | str,
+}
 
 _MODIFIER = re.compile(r"\s*(\w+)\((.*)\)\s*\Z", re.DOTALL)
 _CRITERIA = frozenset(DEFAULTS["ranking"])
@@ -120,7 +143,7 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000_000
     if name in _FLAGS:
         return isinstance(value, bool)
-    return name in _ANYTHING or isinstance(value, str)
+    return isinstance(value, _SHAPES.get(name, object) if name in _ANYTHING else str)
 
 
 def facets(settings: Mapping[str, Any]) -> dict[str, Facet]:

@@ -7,6 +7,7 @@ distance between line numbers that never reaches across values.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from algosync.mock.words import split, typos
 
 GAP = 8
 """Proximity at which words no longer count as near each other."""
+
+REPEATED_MAX = 12
+"""Values of at most so many words are remembered while an index is built: names and categories come back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,8 @@ class TextIndex:
         self.size = size
         self._lines = lines
         self._ids: dict[str, int] = {}
-        self._split: dict[str, list[int]] = {}
-        self._flat: list[int] = []
+        self._split: dict[str, array[int]] = {}
+        self._flat = array("i")
         self._values = _Values([], [], [], [])
         self.words: list[str] = []
         self.names: list[str] = []
@@ -95,7 +99,7 @@ class TextIndex:
                 ids = self._word_ids(value if isinstance(value, str) else str(value))
                 if not ids:
                     continue
-                self._flat += ids
+                self._flat.extend(ids)
                 self._values.doc.append(doc)
                 self._values.rank.append(rank)
                 self._values.start.append(position if ordered else -1)
@@ -105,19 +109,21 @@ class TextIndex:
 
     def _searched(self, record: dict[str, Any]) -> Iterator[tuple[int, str, bool, Iterator[Any]]]:
         if self._lines is None:
-            for name in record:
+            for name, value in record.items():
                 if name != "objectID":
-                    yield 0, name, False, _deep(record[name])
+                    yield 0, name, False, _deep(value)
             return
         for rank, line in enumerate(self._lines):
             for name in line.attributes:
                 yield rank, name, line.ordered, leaves(record, name)
 
-    def _word_ids(self, text: str) -> list[int]:
+    def _word_ids(self, text: str) -> array[int]:
         known = self._split.get(text)
         if known is None:
             ids = self._ids
-            known = self._split[text] = [ids.setdefault(word, len(ids)) for word in split(text)]
+            known = array("i", [ids.setdefault(word, len(ids)) for word in split(text)])
+            if len(known) <= REPEATED_MAX:
+                self._split[text] = known
         return known
 
     def seal(self) -> TextIndex:
@@ -125,7 +131,7 @@ class TextIndex:
         self.words = sorted(self._ids)
         place = np.empty(len(self.words), np.int64)
         place[[self._ids[word] for word in self.words]] = np.arange(len(self.words))
-        word_of = place[np.array(self._flat, np.int64)] if self._flat else np.empty(0, np.int64)
+        word_of = place[np.frombuffer(self._flat, np.int32)] if self._flat else np.empty(0, np.int64)
         counts = np.array(self._values.count, np.int64)
         value_of = np.repeat(np.arange(len(counts)), counts)
         begins = np.cumsum(counts) - counts
@@ -141,7 +147,7 @@ class TextIndex:
         self._line = begins + np.arange(len(counts)) * GAP
         self._name = np.array(self._name_of, np.int64)
         self.names = list(self._name_ids)
-        self._ids, self._split, self._flat, self._name_of = {}, {}, [], []
+        self._ids, self._split, self._flat, self._name_of = {}, {}, array("i"), []
         self._values = _Values([], [], [], [])
         return self
 

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from algosync.related.events import EVENT_WEIGHTS, countable, decayed, halved, person
 from algosync.related.topk import (
     BLOCK,
     TINY,
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 By = Literal["order", "session", "person"]
 Similarity = Literal["cosine", "dice", "jaccard"]
-
-EVENT_WEIGHTS: Mapping[str, float] = {"view": 1, "click": 3, "add_to_cart": 10, "purchase": 30}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,38 +103,15 @@ def baskets(events: ir.Table, *, by: By, rules: BasketRules) -> ir.Table:
         actor (a 64-bit integer that means nothing outside), item (int32), weight (float64, above zero).
     """
     known = countable(events, rules.as_of)
-    lines = _orders(known, rules) if by == "order" else _acts(known, by, rules)
-    age = (ibis.literal(rules.as_of).epoch_seconds() - lines.ts.epoch_seconds()).cast("float64") / 86400.0
+    lines = _orders(known) if by == "order" else _acts(known, by, rules)
     if by == "order" and rules.half_life_days is not None:
-        lines = lines.mutate(weight=ibis.literal(2.0) ** (-age / rules.half_life_days))
+        lines = lines.mutate(weight=halved(lines, rules.as_of, rules.half_life_days))
     place = ibis.row_number().over(group_by="actor", order_by=[ibis.desc("ts"), ibis.asc("item")])
     capped = lines.mutate(place=place)
     return capped.filter((capped.place < rules.latest) & (capped.weight > 0)).select("actor", "item", "weight")
 
 
-def countable(events: ir.Table, as_of: datetime) -> ir.Table:
-    """Return the events that count in aggregates: of known products, not ignored, not later than the run."""
-    ignored = events.excluded.fill_null("").startswith("ignored")
-    return events.filter(events.group.notnull(), ~ignored, events.ts <= ibis.literal(as_of))
-
-
-def decayed(events: ir.Table, weights: Mapping[str, float], as_of: datetime, half_life: float | None) -> ir.Value:
-    """Return each event's weight by kind, halved every half-life; kinds without a weight count nothing."""
-    kinds = [(events.kind == kind, ibis.literal(float(weight))) for kind, weight in sorted(weights.items())]
-    weight = ibis.cases(*kinds, else_=0.0) if kinds else ibis.literal(0.0)
-    if half_life is None:
-        return weight
-    age = (ibis.literal(as_of).epoch_seconds() - events.ts.epoch_seconds()).cast("float64") / 86400.0
-    return weight * ibis.literal(2.0) ** (-age / half_life)
-
-
-def person(events: ir.Table) -> ir.Value:
-    """Return the column that says whose an event is."""
-    return events.person if "person" in events.columns else events.token
-
-
-def _orders(events: ir.Table, rules: BasketRules) -> ir.Table:
-    del rules
+def _orders(events: ir.Table) -> ir.Table:
     bought = events.filter(events.kind == "purchase", events.order_id.notnull())
     actor = (bought.token.cast("string") + ":" + bought.order_id).hash()
     lines = bought.mutate(actor=actor, item=bought.group, n=bought.quantity.fill_null(1).cast("int64"))

@@ -23,7 +23,7 @@ Bools = npt.NDArray[np.bool_]
 
 DIGITS = 9
 BLOCK = 3_000_000
-SPARE = 4
+SPARE = 16
 TINY = 1e-100
 
 
@@ -132,10 +132,11 @@ def _in_full(
     part = left[rows]
     for cut in blocks(part, right):
         product = multiply(part[cut], right, threads=threads)
-        row = np.repeat(rows[cut], np.diff(product.indptr))
-        values = np.round(product.data, DIGITS)
-        enough = values >= floor[row]
-        yield row[enough], product.indices[enough].astype(np.int64), values[enough]
+        lengths = np.diff(product.indptr)
+        near = np.flatnonzero(product.data >= np.repeat(floor[rows[cut]] - 10.0**-DIGITS, lengths))
+        values = np.round(product.data[near], DIGITS)
+        row = rows[cut][np.searchsorted(product.indptr, near, side="right") - 1]
+        yield row, product.indices[near].astype(np.int64), values
 
 
 def multiply(left: csr_matrix, right: csr_matrix, *, threads: int) -> csr_matrix:

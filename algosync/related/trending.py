@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from algosync.related.together import EVENT_WEIGHTS, countable, decayed, person
+from algosync.related.events import EVENT_WEIGHTS, countable, decayed, moment, person
 from algosync.related.topk import Bools, Floats
 
 UNIT = 1_000_000
@@ -139,16 +139,18 @@ def trending(events: ir.Table, rules: TrendingRules) -> ir.Table:
     start = recent - timedelta(days=rules.base_days)
     kinds = sorted(kind for kind, weight in rules.weights.items() if weight > 0)
     known = _people(events, rules.as_of)
-    known = known.filter(known.ts > ibis.literal(start), known.kind.isin(kinds))
-    known = known.mutate(recent=known.ts > ibis.literal(recent))
+    known = known.filter(known.ts > moment(start), known.kind.isin(kinds))
+    known = known.mutate(recent=known.ts > moment(recent))
     once = known.select("bucket", "item", "who", "recent").distinct()
     counts = once.group_by("bucket", "item").aggregate(
         r=once.recent.cast("int64").sum().cast("float64"), b=(~once.recent).cast("int64").sum().cast("float64")
     )
     whole = ibis.window(group_by="bucket")
-    counts = counts.mutate(R=counts.r.sum().over(whole), B=counts.b.sum().over(whole), m=counts.count().over(whole))
-    before = (counts.b + 1.0) / (counts.B + counts.m.cast("float64"))
-    score = ((counts.r + rules.shrink) / (counts.R * before + rules.shrink)).round(9)
+    counts = counts.mutate(
+        all_r=counts.r.sum().over(whole), all_b=counts.b.sum().over(whole), m=counts.count().over(whole)
+    )
+    before = (counts.b + 1.0) / (counts.all_b + counts.m.cast("float64"))
+    score = ((counts.r + rules.shrink) / (counts.all_r * before + rules.shrink)).round(9)
     counts = counts.mutate(score=score, people=counts.r.cast("int64"))
     return counts.filter((counts.score > 1.0) & (counts.people >= rules.people_min)).select(
         "bucket", "item", "score", "people"

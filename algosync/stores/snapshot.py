@@ -7,13 +7,12 @@ transaction: a reader sees the generation before or the one after, never half. I
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
     Column,
-    Engine,
     Index,
     MetaData,
     String,
@@ -25,9 +24,11 @@ from sqlalchemy import (
     update,
 )
 
+from algosync.stores.state import Book, State
+
 metadata = MetaData()
 
-meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
+meta = Table("snapshot_meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 people = Table(
     "people",
     metadata,
@@ -49,13 +50,14 @@ memberships = Table(
     Column("entered_at", String, primary_key=True),
     Column("left_at", String),
     Column("why", Text, nullable=False),
+    Column("left_why", Text),
     Index("memberships_segment", "segment", "left_at"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """One person's entry into a segment, and the conditions that held."""
+class Change:
+    """One person's entry into a segment or leaving of it, and the conditions that held or did not."""
 
     person: str
     segment: str
@@ -69,45 +71,47 @@ class Delta:
     Attributes:
         people: The whole documents by person, changed or not; those left out are removed.
         tokens: Every token that belongs to another person than itself, and that person.
-        entered: New memberships.
-        left: (person, segment) pairs that ended.
+        entered, left: Memberships that began and that ended.
         as_of: ISO 8601 moment the documents describe; the date of entry and leaving.
     """
 
     people: Mapping[str, Mapping[str, Any]]
     tokens: Mapping[str, str]
-    entered: Sequence[Entered] = ()
-    left: Sequence[tuple[str, str]] = ()
+    entered: Sequence[Change] = ()
+    left: Sequence[Change] = ()
     as_of: str
     extra: Mapping[str, str] = field(default_factory=dict)
+
+
+SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=1)
 
 
 class Snapshot:
     """Reads and publishes the snapshot.
 
     Args:
-        engine: A database that holds this module's tables.
+        state: A database that was opened with SNAPSHOT's tables.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def person(self, token: str) -> dict[str, Any] | None:
         """The document of the person a token belongs to, or of the person it names; None if unknown."""
-        with self._engine.connect() as connection:
+        with self._state.read() as connection:
             owner = connection.scalar(select(tokens.c.person).where(tokens.c.token == token)) or token
             doc = connection.scalar(select(people.c.doc).where(people.c.person == owner))
         return None if doc is None else json.loads(doc)
 
     def tokens_of(self, person: str) -> list[str]:
         """Every token that belongs to a person, her own first, the others sorted."""
-        with self._engine.connect() as connection:
+        with self._state.read() as connection:
             linked = connection.scalars(select(tokens.c.token).where(tokens.c.person == person)).all()
         return [person, *sorted(set(linked) - {person})]
 
     def members(self) -> dict[tuple[str, str], str]:
         """Present memberships: (person, segment) to the moment of entry."""
-        with self._engine.connect() as connection:
+        with self._state.read() as connection:
             query = select(memberships.c.person, memberships.c.segment, memberships.c.entered_at)
             rows = connection.execute(query.where(memberships.c.left_at.is_(None))).all()
         return {(row.person, row.segment): row.entered_at for row in rows}
@@ -115,13 +119,13 @@ class Snapshot:
     def history(self, person: str) -> list[dict[str, str | None]]:
         """All memberships of a person, past ones too, in order of entry."""
         query = select(memberships).where(memberships.c.person == person)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(memberships.c.entered_at, memberships.c.segment)).all()
-        return [dict(row._mapping) for row in rows]
+        with self._state.read() as connection:
+            rows = connection.execute(query.order_by(memberships.c.entered_at, memberships.c.segment)).mappings().all()
+        return [dict(row) for row in rows]
 
     def about(self) -> dict[str, str]:
         """The snapshot's generation, as_of and whatever else its run noted."""
-        with self._engine.connect() as connection:
+        with self._state.read() as connection:
             return {row.key: row.value for row in connection.execute(select(meta))}
 
     def counts(self) -> dict[str, int]:
@@ -129,7 +133,7 @@ class Snapshot:
         members: dict[str, int] = {}
         for _, segment in self.members():
             members[segment] = members.get(segment, 0) + 1
-        with self._engine.connect() as connection:
+        with self._state.read() as connection:
             known = len(connection.scalars(select(people.c.person)).all())
         return {"people": known, **{f"segment:{name}": members[name] for name in sorted(members)}}
 
@@ -140,7 +144,7 @@ class Snapshot:
             How many documents changed, came or went. The generation moves only where something did.
         """
         docs = {person: json.dumps(doc, sort_keys=True, ensure_ascii=False) for person, doc in delta.people.items()}
-        with self._engine.begin() as connection:
+        with self._state.write() as connection:
             old = {row.person: row.doc for row in connection.execute(select(people))}
             changed = [{"key": p, "value": d} for p, d in docs.items() if p in old and old[p] != d]
             new = [{"person": p, "doc": d} for p, d in docs.items() if p not in old]
@@ -179,9 +183,9 @@ def _leave_and_enter(connection: Any, delta: Delta) -> None:
             memberships.c.segment == bindparam("which"),
             memberships.c.left_at.is_(None),
         )
-        .values(left_at=delta.as_of)
+        .values(left_at=delta.as_of, left_why=bindparam("reason"))
     )
-    _run(connection, ended, [{"who": person, "which": segment} for person, segment in delta.left])
+    _run(connection, ended, [{"who": c.person, "which": c.segment, "reason": c.why} for c in delta.left])
     rows = [{"person": e.person, "segment": e.segment, "entered_at": delta.as_of, "why": e.why} for e in delta.entered]
     # Somebody who left and comes back within one moment reopens the row instead of clashing with it.
     reopened = {
@@ -198,7 +202,7 @@ def _leave_and_enter(connection: Any, delta: Delta) -> None:
             memberships.c.segment == bindparam("which"),
             memberships.c.entered_at == delta.as_of,
         )
-        .values(left_at=None)
+        .values(left_at=None, left_why=None)
     )
     _run(connection, reopen, [{"who": row["person"], "which": row["segment"]} for row in again])
     _run(connection, memberships.insert(), [r for r in rows if (r["person"], r["segment"]) not in reopened])

@@ -11,12 +11,13 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, insert, select, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -91,13 +92,34 @@ class State:
         self.close()
 
 
-def open_state(url: str, directory: Path, *, create: bool) -> State:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """A set of tables that belong together.
+
+    Attributes:
+        file: The name of its SQLite file in the state directory.
+        metadata: The tables.
+        meta: The one of them that holds keys and values, among them the version as `schema`.
+        version: The version of the tables that this program knows.
+    """
+
+    file: str
+    metadata: MetaData
+    meta: Table
+    version: int
+
+
+STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION)
+
+
+def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE) -> State:
     """Open the state, or an empty one in memory where there is nothing and nothing may be made.
 
     Args:
-        url: `sqlite` for state.sqlite in `directory`, else an SQLAlchemy URL.
+        url: `sqlite` for the book's file in `directory`, else an SQLAlchemy URL.
         directory: The state directory; made with mode 0700 when `create` is set.
         create: Make what is missing and allow writing. Without it the state is for reading.
+        book: The tables to open.
 
     Raises:
         StoreError: The database cannot be reached, is of another version, or is no state of algosync.
@@ -105,37 +127,37 @@ def open_state(url: str, directory: Path, *, create: bool) -> State:
     if create:
         _make_directory(directory)
     if url == "sqlite":
-        path = directory / "state.sqlite"
+        path = directory / book.file
         if not create and not path.exists():
-            return memory_state(directory)
+            return memory_state(directory, book)
         engine = _sqlite_file(path, create=create)
     else:
         engine = _engine(url)
-    return _opened(engine, directory, create=create)
+    return _opened(engine, directory, create=create, book=book)
 
 
-def memory_state(directory: Path) -> State:
+def memory_state(directory: Path, book: Book = STATE) -> State:
     """Return an empty state in memory, gone when it is closed; it may be written to."""
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     _explicit_transactions(engine)
     state = State(engine, directory, writable=True)
-    _create(state)
+    _create(state, book)
     return state
 
 
-def _opened(engine: Engine, directory: Path, *, create: bool) -> State:
+def _opened(engine: Engine, directory: Path, *, create: bool, book: Book) -> State:
     state = State(engine, directory, writable=create)
     try:
-        version = _version(state)
+        version = _version(state, book)
         if version is None and not create:
             state.close()
-            return memory_state(directory)
+            return memory_state(directory, book)
         if version is None:
-            _create(state)
-            version = _version(state)
-        if version != str(SCHEMA_VERSION):
+            _create(state, book)
+            version = _version(state, book)
+        if version != str(book.version):
             raise StoreError(
-                f"the state has schema version {version}, this program knows {SCHEMA_VERSION}",
+                f"the state has schema version {version}, this program knows {book.version}",
                 where=state.where,
                 hint="Use the version of algosync that made it, or point state.directory or state.url elsewhere",
             )
@@ -145,18 +167,18 @@ def _opened(engine: Engine, directory: Path, *, create: bool) -> State:
     return state
 
 
-def _version(state: State) -> str | None:
+def _version(state: State, book: Book) -> str | None:
     with state.read() as connection:
-        if not inspect(connection).has_table(meta.name):
+        if not inspect(connection).has_table(book.meta.name):
             return None
-        return connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
+        return connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema"))
 
 
-def _create(state: State) -> None:
+def _create(state: State, book: Book) -> None:
     with state.write() as connection:
-        metadata.create_all(connection)
-        if connection.scalar(select(meta.c.value).where(meta.c.key == "schema")) is None:
-            connection.execute(insert(meta).values(key="schema", value=str(SCHEMA_VERSION)))
+        book.metadata.create_all(connection)
+        if connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema")) is None:
+            connection.execute(insert(book.meta).values(key="schema", value=str(book.version)))
 
 
 def _make_directory(directory: Path) -> None:

@@ -7,22 +7,24 @@ mix. Must not talk to Algolia and must not decide what to send.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, and_, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql.base import Executable
 
 from algosync.algolia.client import Target
 from algosync.errors import StoreError
 from algosync.payloads.encode import Family
 from algosync.stores.tables import ledger as table
 from algosync.sync.plan import UNSURE
+
+_KEY: Final = ("app", "hosts", "index", "family", "object_id")
+_GONE: Final = "gone"
 
 
 class Entry(Protocol):
@@ -76,6 +78,20 @@ class Ledger:
         with self._begin() as connection:
             return {row[0]: row[1] for row in connection.execute(columns.where(wanted))}
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many rows each family has, by status.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        keys = (table.c.family, table.c.status)
+        query = select(*keys, func.count()).where(self._own()).group_by(*keys)
+        found: dict[str, dict[str, int]] = {}
+        with self._begin() as connection:
+            for family, status, rows in connection.execute(query.order_by(*keys)):
+                found.setdefault(family, {})[status] = int(rows)
+        return found
+
     def unfinished(self) -> list[Unfinished]:
         """Writes that were under way, by index, family, objectID."""
         c = table.c
@@ -92,68 +108,67 @@ class Ledger:
 
     def intend(self, entries: Iterable[Entry], at: datetime) -> None:
         """Commit what is about to be sent."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table)
-        change = {name: statement.excluded[name] for name in ("wanted", "status", "task_id", "updated_at")}
-        key = ["app", "hosts", "index", "family", "object_id"]
-        common = {**self._mine, "status": "intended", "task_id": None, "updated_at": at.isoformat()}
-        rows = [
-            {"index": e.index, "family": e.family, "object_id": e.object_id, "wanted": e.hash, **common}
-            for e in entries
-        ]
-        self._run([(statement.on_conflict_do_update(index_elements=key, set_=change), rows)])
+        self._put(entries, at, status="intended", change=lambda new: {"wanted": new.wanted})
 
     def sent(self, entries: Iterable[Entry], task_id: int, at: datetime) -> None:
         """Note that Algolia has taken these, under this task."""
-        self._set(entries, {"status": "sent", "task_id": task_id, "updated_at": at.isoformat()})
+        self._put(entries, at, status="sent", task_id=task_id, change=lambda new: {"wanted": new.wanted})
 
     def published(self, entries: Sequence[Entry], at: datetime) -> None:
         """Note that these can be read at Algolia; rows of deleted objects go."""
-        change = {"hash": table.c.wanted, **_settled(at)}
         kept = [entry for entry in entries if entry.hash is not None]
         gone = [entry for entry in entries if entry.hash is None]
-        self._run(
-            [
-                (update(table).where(self._this).values(change), self._keys(kept)),
-                (delete(table).where(self._this), self._keys(gone)),
-            ]
-        )
+        self._put(kept, at, status="published", change=lambda new: {"wanted": None, "hash": new.wanted})
+        self._put(gone, at, status=_GONE, change=lambda _: {"wanted": None})
 
-    def abandon(self, entries: Sequence[Entry], at: datetime) -> None:
+    def abandon(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that Algolia has refused these: what was there before still is."""
-        rows = self._keys(entries)
-        nothing = and_(self._this, table.c.hash.is_(None))
-        self._run([(update(table).where(self._this).values(_settled(at)), rows), (delete(table).where(nothing), rows)])
+        status = case((table.c.hash.is_(None), _GONE), else_="published")
+        self._put(entries, at, status=_GONE, change=lambda _: {"wanted": None, "status": status})
 
     def unsure(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that nobody knows what Algolia holds of these: the next plan sends or deletes them again."""
-        self._set(entries, {"hash": UNSURE, **_settled(at)})
+        self._put(entries, at, status="published", change=lambda _: {"wanted": None, "hash": UNSURE})
 
     def forget(self, index: str) -> int:
         """Drop all rows of an index that no longer exists; returns how many."""
         with self._begin() as connection:
             return connection.execute(delete(table).where(and_(self._own, table.c.index == index))).rowcount
 
-    def _set(self, entries: Iterable[Entry], change: dict[str, Any]) -> None:
-        self._run([(update(table).where(self._this).values(change), self._keys(entries))])
+    def _put(
+        self,
+        entries: Iterable[Entry],
+        at: datetime,
+        *,
+        status: str,
+        change: Callable[[Any], dict[str, Any]],
+        task_id: int | None = None,
+    ) -> None:
+        """Change rows by their whole key, in one transaction.
 
-    def _keys(self, entries: Iterable[Entry]) -> list[dict[str, Any]]:
-        return [{"i": entry.index, "f": entry.family, "o": entry.object_id} for entry in entries]
+        An upsert always goes by the primary key; a planner without statistics updates by another index, and needs
+        minutes for what takes a second.
+        """
+        common = {**self._mine, "status": status, "task_id": task_id, "updated_at": at.isoformat()}
+        rows = [
+            {"index": e.index, "family": e.family, "object_id": e.object_id, "wanted": e.hash, **common}
+            for e in entries
+        ]
+        if not rows:
+            return
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table)
+        new = insert.excluded
+        same = {"status": new.status, "task_id": new.task_id, "updated_at": new.updated_at}
+        upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=same | change(new))
+        with self._begin() as connection:
+            connection.execute(upsert, rows)
+            if status == _GONE:
+                connection.execute(delete(table).where(and_(self._own, table.c.status == _GONE)))
 
     @property
     def _own(self) -> Any:
         return and_(table.c.app == self._mine["app"], table.c.hosts == self._mine["hosts"])
-
-    @property
-    def _this(self) -> Any:
-        c = table.c
-        return and_(self._own, c.index == bindparam("i"), c.family == bindparam("f"), c.object_id == bindparam("o"))
-
-    def _run(self, steps: list[tuple[Executable, list[dict[str, Any]]]]) -> None:
-        with self._begin() as connection:
-            for statement, rows in steps:
-                if rows:
-                    connection.execute(statement, rows)
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
@@ -164,7 +179,3 @@ class Ledger:
             raise StoreError(
                 f"the ledger cannot be used ({type(error).__name__})", where="state.url", hint="See the cause above"
             ) from error
-
-
-def _settled(at: datetime) -> dict[str, Any]:
-    return {"wanted": None, "status": "published", "task_id": None, "updated_at": at.isoformat()}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from algosync.catalog.catalog import Catalog
+from algosync.catalog.table import Catalog
 from algosync.related import trending
 from algosync.related.hybrid import related
 from algosync.related.similar import SimilarRules, similar
@@ -138,10 +138,12 @@ def find(
     """
     tops, popular, rising = _tops(evidence, catalog, rules, as_of)
     lists = _lists(evidence.events, catalog, rules, as_of, popular)
-    n, available = rules.per_product, catalog.group_available
+    n, available = rules.per_product, catalog.groups_available()
     return RelatedItems(
         lists={
-            kind: keep(_remembered(previous.lists.get(kind, {}), catalog), found, n=n, margin=rules.margin, available=available)
+            kind: keep(
+                _remembered(previous.lists.get(kind, {}), catalog), found, n=n, margin=rules.margin, available=available
+            )
             for kind, found in lists.items()
         },
         popular=popular,
@@ -154,14 +156,16 @@ def find(
 def _lists(
     events: ir.Table, catalog: Catalog, rules: RelatedRules, as_of: datetime, popular: Floats
 ) -> dict[Kind, Lists]:
-    common: dict[str, Any] = {"n": rules.per_product * SPARE, "available": catalog.group_available, "popularity": popular}
+    common: dict[str, Any] = {
+        "n": rules.per_product * SPARE,
+        "available": catalog.groups_available(),
+        "popularity": popular,
+    }
     found: dict[Kind, Lists] = {}
     wanted = set(rules.kinds)
     if wanted & {"similar", "related"}:
-        tokens = catalog.group_tokens(rules.facets) if rules.facets else None
-        found["similar"] = similar(
-            catalog.group_texts, tokens, rules=SimilarRules(stop_words=rules.stop_words), **common
-        )
+        tokens = _tokens(catalog, rules.facets) if rules.facets else None
+        found["similar"] = similar(_texts(catalog), tokens, rules=SimilarRules(stop_words=rules.stop_words), **common)
     basket = BasketRules(
         as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days, latest=rules.cap_per_person
     )
@@ -176,6 +180,21 @@ def _lists(
         behaviour = _either(found["bought_together"], found["viewed_together"])
         found["related"] = related(behaviour, found["similar"], **common)
     return {kind: found[kind] for kind in rules.kinds}
+
+
+def _texts(catalog: Catalog) -> list[str]:
+    """The text of each group: that of the product which stands for it."""
+    return [text or "" for text in catalog.text.take(pa.array(catalog.representatives())).to_pylist()]
+
+
+def _tokens(catalog: Catalog, facets: tuple[str, ...]) -> list[list[str]]:
+    """The values of some facets per group, as words that no text holds."""
+    tokens: list[list[str]] = [[] for _ in range(len(catalog.groups))]
+    for facet in facets:
+        values = catalog.group_values(facet)
+        for group, value in zip(values["group"].to_pylist(), values["value"].to_pylist(), strict=True):
+            tokens[group].append(f"{facet}:{value}")
+    return tokens
 
 
 def _either(bought: Lists, viewed: Lists) -> Lists:
@@ -198,7 +217,10 @@ def _tops(
     events = evidence.events
     popular = trending.PopularRules(as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days)
     rising = trending.TrendingRules(as_of=as_of, weights=rules.weights, recent_days=rules.trending_days)
-    scopes = {"everywhere": trending.everywhere(events), "segment": trending.in_segment(evidence.personal, evidence.members)}
+    scopes = {
+        "everywhere": trending.everywhere(events),
+        "segment": trending.in_segment(evidence.personal, evidence.members),
+    }
     if rules.category is not None:
         scopes["category"] = trending.in_category(events, evidence.values)
     if rules.place is not None:
@@ -206,19 +228,19 @@ def _tops(
     scores = {f"popular:{name}": trending.popular(table, popular).to_pyarrow() for name, table in scopes.items()}
     if rules.trending:
         scores |= {f"trending:{name}": trending.trending(table, rising).to_pyarrow() for name, table in scopes.items()}
-    n = len(catalog.group_available)
+    n, available = len(catalog.groups), catalog.groups_available()
     overall = trending.spread(scores["popular:everywhere"], n)
     trend = trending.spread(scores["trending:everywhere"], n) if rules.trending else np.zeros(n)
     cut = []
     for scope, table in scores.items():
-        top = trending.top(table, n=rules.per_bucket, available=catalog.group_available, popularity=overall)
+        top = trending.top(table, n=rules.per_bucket, available=available, popularity=overall)
         cut.append(top.add_column(0, "scope", pa.array([scope] * top.num_rows, pa.string())))
     return pa.concat_tables(cut), overall, trend
 
 
 def _remembered(lists: Mapping[str, Sequence[str]], catalog: Catalog) -> Lists:
     """Published lists over today's groups; a group that has left is -1, so that its lists are replaced."""
-    index = catalog.group_index
+    index = {group: number for number, group in enumerate(catalog.groups.to_pylist())}
     rows: list[Sequence[int]] = [()] * len(index)
     for group, items in lists.items():
         if group in index:
@@ -229,4 +251,4 @@ def _remembered(lists: Mapping[str, Sequence[str]], catalog: Catalog) -> Lists:
 def _before(integers: Mapping[str, int], catalog: Catalog) -> npt.NDArray[np.int64] | None:
     if not integers:
         return None
-    return np.array([integers.get(group, -1) for group in catalog.group_ids], dtype=np.int64)
+    return np.array([integers.get(group, -1) for group in catalog.groups.to_pylist()], dtype=np.int64)

@@ -33,13 +33,16 @@ class Recovered:
     unsure: int
 
 
-def recover(client: ReadClient, ledger: Ledger, *, now: Callable[[], datetime]) -> Recovered:
+def recover(
+    client: ReadClient, ledger: Ledger, *, now: Callable[[], datetime], tasks: ReadClient | None = None
+) -> Recovered:
     """Settle every unfinished row of the ledger; call it before the ledger is read for a plan.
 
     Args:
-        client: Reads records, rules and tasks; reading tasks takes the permission addObject.
+        client: Reads records (search) and rules (settings).
         ledger: Rows of the same application and hosts as the client's.
         now: The clock, for the ledger's rows.
+        tasks: Asked about tasks alone, which takes the permission addObject; `client` if None.
 
     Raises:
         AlgoliaUnavailableError: Algolia does not answer, or a write is still under way; try again later.
@@ -49,7 +52,7 @@ def recover(client: ReadClient, ledger: Ledger, *, now: Callable[[], datetime]) 
     shown = [row for row in rows if row.task_id is None]
     published = 0
     for index, task_id, group in _tasks(rows):
-        if _arrived(client, index, task_id):
+        if _arrived(tasks or client, index, task_id):
             ledger.published(group, now())
             published += len(group)
         else:

@@ -34,3 +34,15 @@ class Stages:
         with self._progress.stage(text, total) as advance:
             yield advance
         self.seconds[key] = round(self.seconds.get(key, 0.0) + perf_counter() - started, 3)
+
+
+def steps(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Turns running totals into steps for a progress bar."""
+    before = 0
+
+    def total(done: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    return total

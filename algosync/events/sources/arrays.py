@@ -6,6 +6,7 @@ Objects and lists are looked into, so that only the field that disagrees becomes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,8 @@ def text(value: Any) -> str | None:
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return dumps(value)[1:-1] if _plain(value) else dumps(value)
 
 

@@ -114,7 +114,7 @@ class CsvFormat:
         if match := self._record.match(data, place):
             end = match.end()
             if end == line or end - place <= _QUOTED_MAX:
-                return end, len(self._values(data[place:end].decode("latin-1")))
+                return end, len(self._values(stripped(data[place:end]).decode("latin-1")))
         elif self._partial.match(data, place) and (len(data) - place <= _QUOTED_MAX or not line):
             return -1, 0
         return line or -1, -1

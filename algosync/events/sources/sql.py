@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -123,7 +123,8 @@ class _Reading:
 
     def __init__(self, source: SqlSource, state: _State) -> None:
         self._source = source
-        self.state = state
+        # A lookback reads the last value's rows again: their digests are gathered anew.
+        self.state = replace(state, seen=()) if source.lookback else state
         again = source.lookback or state.seen is None
         self._known = Counter() if again else Counter(state.seen)
         self._count = 0 if again else state.count
@@ -200,7 +201,7 @@ def _digest(row: tuple[Any, ...]) -> str:
 
 
 def _stream(source: SqlSource, state: _State) -> Iterator[tuple[tuple[str, ...], Sequence[tuple[Any, ...]]]]:
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     with _asking(source):
         engine = sa.create_engine(source.url, poolclass=sa.pool.NullPool)
@@ -223,7 +224,7 @@ def _stream(source: SqlSource, state: _State) -> Iterator[tuple[tuple[str, ...],
 
 
 def _select(source: SqlSource, state: _State) -> Any:
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     column: Any = sa.column(source.cursor_column)
     statement = sa.select(sa.text("*")).select_from(_relation(source)).order_by(column)
@@ -233,7 +234,7 @@ def _select(source: SqlSource, state: _State) -> Any:
 
 
 def _relation(source: SqlSource) -> Any:
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     if source.query is not None:
         text = re.sub(r"(?<!\\):", r"\\:", source.query.strip().rstrip(";"))
@@ -267,7 +268,7 @@ def _earlier(text: str, lookback: timedelta) -> str:
 
 
 def _warn_of_nulls(source: SqlSource, connection: Any) -> None:
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     column: Any = sa.column(source.cursor_column)
     statement = sa.select(sa.func.count()).select_from(_relation(source)).where(column.is_(None))
@@ -278,7 +279,7 @@ def _warn_of_nulls(source: SqlSource, connection: Any) -> None:
 @contextmanager
 def _asking(source: SqlSource) -> Iterator[None]:
     """Turn what a database or its driver says into a SourceError without a password."""
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     try:
         yield
@@ -301,7 +302,7 @@ def _asking(source: SqlSource) -> Iterator[None]:
 
 
 def _without_password(said: str, url: str) -> str:
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa
 
     password = sa.engine.make_url(url).password
     for secret in (url, password, re.sub(r".*//[^/:]*:([^@]*)@.*", r"\1", url)):

@@ -171,7 +171,7 @@ def test_100_000_records_go_out_at_100_000_a_second(server):
             client.batch("i", part, 1000)
         cpu = time.process_time() - before  # of client and server together, they share the process
 
-    assert cpu < 0.4
+    assert cpu < 0.6
     assert len(server.asked[0].body) > 1_250_000
 
 

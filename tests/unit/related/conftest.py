@@ -26,27 +26,32 @@ COLUMNS = pa.schema(
 
 
 @pytest.fixture
-def events():
-    """Make an events table of dicts; what is left out gets a plain value. `days` is the age of the event."""
+def table():
+    """Make an Ibis table of columns or of an arrow table."""
     connection = ibis.duckdb.connect()
     made = []
 
-    def make(*rows: dict) -> ibis.Table:
-        full = [
-            {
-                "ts": AS_OF - dt.timedelta(days=row.get("days", 0.0)),
-                "token": 1,
-                "kind": "view",
-                "quantity": None,
-                "context": [],
-            }
-            | {name: value for name, value in row.items() if name != "days"}
-            for row in rows
-        ]
-        name = f"events_{len(made)}"
-        made.append(pa.Table.from_pylist(full, schema=COLUMNS))
-        connection.con.register(name, made[-1])
-        return connection.table(name)
+    def make(columns: dict | pa.Table) -> ibis.Table:
+        made.append(columns if isinstance(columns, pa.Table) else pa.table(columns))
+        connection.con.register(f"table_{len(made)}", made[-1])
+        return connection.table(f"table_{len(made)}")
 
     yield make
     connection.disconnect()
+
+
+@pytest.fixture
+def events(table):
+    """Make an events table of dicts; what is left out gets a plain value. `days` is the age of the event."""
+    plain = {"token": 1, "kind": "view", "quantity": None, "context": []}
+
+    def make(*rows: dict) -> ibis.Table:
+        full = [
+            plain
+            | {"ts": AS_OF - dt.timedelta(days=row.get("days", 0.0))}
+            | {name: value for name, value in row.items() if name != "days"}
+            for row in rows
+        ]
+        return table(pa.Table.from_pylist(full, schema=COLUMNS))
+
+    return make

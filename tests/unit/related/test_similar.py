@@ -36,8 +36,9 @@ def test_the_articles_content_sample():
     the strings and the columns would differ in length); no closing quote on 4 and 8, a double one on 7; comments
     broken onto lines of their own ("'attributes' as columns", "perform data cleaning.", "'content' column",
     "products"); `cosine_sim-cosine_sim` and `key-lambda`, whose equals signs became hyphens; lost indentation.
-    "nineth" is the article's own word and kept. Its `Score` column holds (index, score) pairs because `sim_scores` is not unpacked: the scores are the second halves. Product 9 ties with Product 4 (.3873):
-    the order by position decides, there as here.
+    "nineth" is the article's own word and kept. Its `Score` column holds (index, score) pairs, because `sim_scores`
+    is not unpacked: the scores are the second halves. Product 9 ties with Product 4 (.3873): the order by position
+    decides, there as here.
     """
     texts = [
         f"Product {i} This is the {word} product. {attributes}"

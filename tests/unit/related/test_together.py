@@ -88,6 +88,16 @@ def test_orders_decay_too(events):
     assert row["weight"] == pytest.approx(0.25)
 
 
+def test_neither_the_engines_nor_the_callers_time_zone_matters(events):
+    spring = dt.datetime(2024, 5, 1, 3, tzinfo=dt.timezone(dt.timedelta(hours=3)))
+    log = events(_line(1, "o", 0, days=60))
+    log.get_backend().con.execute("SET TimeZone = 'Europe/Berlin'")
+    for by in ("order", "person"):
+        rules = BasketRules(as_of=spring, half_life_days=1, weights={"purchase": 1})
+        (row,) = baskets(log, by=by, rules=rules).to_pyarrow().to_pylist()
+        assert row["weight"] == 2.0**-60
+
+
 def test_only_the_latest_items_of_an_actor_count(events):
     log = events(*({"group": group, "days": abs(group - 3)} for group in range(8)))
     assert _sets(baskets(log, by="person", rules=BasketRules(as_of=AS_OF, latest=4))) == [[1, 2, 3, 4]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -48,16 +47,16 @@ def test_popularity_counts_different_people_once_each(events):
     assert _scores(popular(everywhere(log), PopularRules(as_of=AS_OF))) == {("", 0): 1.0, ("", 1): 2.5}
 
 
-def test_buckets_by_category_segment_and_place(events):
+def test_buckets_by_category_segment_and_place(events, table):
     log = events(
         {"token": 1, "group": 0, "context": [("country", "PL")]},
         {"token": 2, "group": 1, "context": [("country", "DE"), ("device", "phone")]},
         {"token": 2, "group": 0, "context": []},
     )
     rules = PopularRules(as_of=AS_OF)
-    values = ibis.memtable({"group": [0, 0, 1], "value": ["Books", "Gifts", "Books"]})
+    values = table({"group": [0, 0, 1], "value": ["Books", "Gifts", "Books"]})
     assert set(_scores(popular(in_category(log, values), rules))) == {("Books", 0), ("Gifts", 0), ("Books", 1)}
-    members = ibis.memtable({"person": [2, 2], "segment": ["young", "rich"]})
+    members = table({"person": [2, 2], "segment": ["young", "rich"]})
     assert set(_scores(popular(in_segment(log, members), rules))) == {
         (segment, item) for segment in ("young", "rich") for item in (0, 1)
     }
@@ -109,19 +108,23 @@ def test_buckets_are_at_rest_when_nothing_moves(scores, by):
     assert (buckets(scores, first, by=by) == first).all()
 
 
-def test_a_bucket_stays_until_its_item_has_moved_far_enough():
-    scores = np.array([1.0, 3.0, 7.0, 1000.0, 0.0])
-    plain = buckets(scores)
-    scale = 10 * np.log1p(scores / 5.0) / np.log1p(1000.0 / 5.0)
-    assert plain.tolist() == [1, 1, 2, 10, 0]
-    assert scale[2] == pytest.approx(1.65, abs=0.01)
-    assert buckets(scores, np.array([1, 1, 1, 10, 3])).tolist() == [1, 1, 2, 10, 0]
-    scores[2] = 5.0
-    assert (10 * np.log1p(1) / np.log1p(200)) == pytest.approx(1.307, abs=0.01)
-    assert buckets(scores).tolist()[2] == 1
-    assert buckets(scores, np.array([1, 1, 2, 10, 0])).tolist()[2] == 1
-    scores[2] = 5.6
-    assert buckets(scores, np.array([1, 1, 2, 10, 0])).tolist()[2] == 2
+@pytest.mark.parametrize(
+    ("scale", "before", "after"), [(1.45, 2, 2), (1.38, 2, 1), (1.55, 1, 1), (1.65, 1, 2), (1.45, -1, 1), (1.65, 0, 2)]
+)
+def test_a_bucket_stays_until_its_item_has_moved_far_enough(scale, before, after):
+    median, largest = 5.0, 1000.0
+    score = median * ((1 + largest / median) ** (scale / 10) - 1)
+    scores = np.array(
+        [1.0, median, median, median, score, largest] if score > median else [1.0, score, 5, 5, 5, largest]
+    )
+    place = scores.tolist().index(score)
+    previous = np.full(6, -1)
+    previous[place] = before
+    assert buckets(scores, previous)[place] == after
+
+
+def test_what_has_no_score_left_has_no_bucket():
+    assert buckets(np.array([0.0, 1.0]), np.array([7, 10])).tolist() == [0, 10]
 
 
 def test_unknown_previous_buckets_are_new():

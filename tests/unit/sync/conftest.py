@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 import pytest
 import stamina
-from sqlalchemy import create_engine
+from sqlalchemy import StaticPool, create_engine
 
 from algosync.algolia.client import Target
 from algosync.payloads.encode import Payload, canonical, content_hash
@@ -153,8 +153,8 @@ def _no_pauses():
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path}/state.db")
+def engine():
+    engine = create_engine("sqlite://", poolclass=StaticPool)
     tables.metadata.create_all(engine)
     yield engine
     engine.dispose()
@@ -181,7 +181,9 @@ def make():
             ours = None if content is None else {"v": digest, "related": content}
             body = canonical({"objectID": object_id, "algosync": ours})
         else:
-            body = canonical({"objectID": object_id, "optionalFilters": content})
+            said = {"optionalFilters": [[f"brand:{content}<score=3>"]]}
+            record = {"consequence": {"params": said}} if family == "rules" else said
+            body = canonical({"objectID": object_id, **record})
             digest = content_hash(body)
         return Payload(
             family=family, index=index, object_id=object_id, hash=digest, body=body, summary=f"says {content}"[:80]

@@ -1,0 +1,124 @@
+"""The one transaction that makes a change part of the log, and the lock that keeps writers apart.
+
+Segments are written before; here only rows of the state database change. Whoever calls has the transaction, and may
+put more into it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from algosync.errors import StoreError
+from algosync.events.log import IdKind
+from algosync.events.segments import Segment, SegmentKind, write_segment
+from algosync.stores import tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one transaction adds to a log.
+
+    Args:
+        events: New events (LOG).
+        items: New product versions (ITEMS).
+        products: Products the events bring along (PRODUCTS), or None.
+        ids: New ids (IDS) by kind.
+        source: Where the events came from; None for none.
+        resolutions: Products that events waited for (RESOLUTIONS), or None.
+    """
+
+    events: pa.Table
+    items: pa.Table
+    products: pa.Table | None
+    ids: dict[IdKind, pa.Table]
+    source: str | None
+    resolutions: pa.Table | None = None
+
+
+def write(directory: Path, change: Change, last: int) -> list[Segment]:
+    """Write a change's segments, numbered from `last` on; what is empty makes no file.
+
+    Raises:
+        StoreError: The disk is full or the directory not writable.
+    """
+    parts: list[tuple[SegmentKind, pa.Table | None]] = [
+        ("items", change.items),
+        ("products", change.products),
+        ("events", change.events),
+    ]
+    filled = [(kind, table) for kind, table in parts if table is not None and table.num_rows]
+    numbered = enumerate(filled, start=last + 1)
+    return [write_segment(directory, number, kind, table, change.source) for number, (kind, table) in numbered]
+
+
+def commit(connection: Connection, change: Change, segments: list[Segment], last: int) -> None:
+    """Add a change to the manifest, the dictionary and the resolutions.
+
+    Args:
+        connection: A transaction that writes.
+        change: What is added.
+        segments: The files that hold it.
+        last: The last segment that the writer knows of.
+
+    Raises:
+        StoreError: Somebody else added segments since.
+    """
+    if last_segment(connection) != last:
+        hint = "Nothing was taken in; run again"
+        raise StoreError("another process wrote to the event log meanwhile", where="segments", hint=hint)
+    if segments:
+        rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
+        connection.execute(insert(tables.segments), rows)
+    for kind, new in change.ids.items():
+        _insert_ids(connection, kind, new)
+    if change.resolutions is not None:
+        connection.execute(insert(tables.resolutions), change.resolutions.to_pylist())
+
+
+def move_cursor(connection: Connection, source: str, cursor: str) -> None:
+    """Say where reading a source goes on."""
+    connection.execute(delete(tables.cursors).where(tables.cursors.c.source == source))
+    connection.execute(insert(tables.cursors).values(source=source, cursor=cursor))
+
+
+def last_segment(connection: Connection) -> int:
+    """Return the number of the last segment, 0 before the first."""
+    return int(connection.scalar(select(func.max(tables.segments.c.id))) or 0)
+
+
+def lock(directory: Path) -> int:
+    """Keep other writers out of a state directory until the returned file descriptor is closed, or its process ends.
+
+    Raises:
+        StoreError: Another process is writing.
+    """
+    path = directory / "log.lock"
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreError(f"the event log cannot be written: {error.strerror}", where=str(path)) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        hint = "Wait until it has finished; a dry run works meanwhile"
+        raise StoreError("another process is writing to the event log", where=str(directory), hint=hint) from error
+    return handle
+
+
+def _insert_ids(connection: Connection, kind: str, new: pa.Table) -> None:
+    numbers, values = (new.column(name).to_pylist() for name in ("id", "value"))
+    if not numbers:
+        return
+    if connection.dialect.name == "postgresql":
+        statement = text("INSERT INTO ids (kind, id, value) SELECT :kind, unnest(:n ::int[]), unnest(:v ::text[])")
+        connection.execute(statement, {"kind": kind, "n": numbers, "v": values})
+        return
+    rows = [(kind, number, value) for number, value in zip(numbers, values, strict=True)]
+    connection.exec_driver_sql("INSERT INTO ids (kind, id, value) VALUES (?, ?, ?)", rows)

@@ -1,0 +1,112 @@
+"""A request as the handlers see it, and how a path finds its route. Knows no handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from algosync.errors import AlgoliaError
+from algosync.mock.algolia import MockAlgolia
+from algosync.mock.keys import Key, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request.
+
+    Attributes:
+        method: GET, POST, PUT or DELETE.
+        path: The path as sent, percent-encoded, without the query string.
+        query: Parameters of the query string, names in lower case.
+        headers: Names in lower case.
+        body: The body, inflated.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def credential(self, name: str) -> str | None:
+        """`x-algolia-…` from the headers, else from the query string."""
+        return self.headers.get(name) or self.query.get(name)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """A boolean of the query string."""
+        value = self.query.get(name.lower())
+        return default if value is None else value.lower() == "true"
+
+    def json(self) -> Any:
+        """The body as JSON, `{}` where it is empty (400 where it is no JSON)."""
+        if not self.body.strip():
+            return {}
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise AlgoliaError("Invalid JSON in the request's body", status=400) from None
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        body = self.json()
+        if not isinstance(body, dict):
+            raise AlgoliaError("Invalid body, expected a JSON object", status=400)
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Where a handler works: the application, the call, the key behind it, and the named parts of the path."""
+
+    algolia: MockAlgolia
+    call: Call
+    key: Key
+    parts: Mapping[str, str]
+
+    @property
+    def index_name(self) -> str:
+        """The index named in the path."""
+        return self.parts["index"]
+
+    def require(self, acl: str | None, *indexes: str) -> None:
+        """Refuse a key that may not do this."""
+        require(self.key, acl, indexes)
+
+
+Handler = Callable[[Room], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A method and a path of fixed parts and `{named}` ones, what a key needs, and who answers."""
+
+    method: str
+    parts: tuple[str, ...]
+    acl: str | None
+    handler: Handler
+
+
+def find_route(routes: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
+    """The first route that fits, with the named parts of the path, or 404."""
+    parts = call.path.strip("/").split("/")
+    for route in routes:
+        if route.method == call.method and len(route.parts) == len(parts):
+            named = _fit(route.parts, parts)
+            if named is not None:
+                return route, named
+    raise AlgoliaError(f"Path not found: {call.method} {call.path}", status=404)
+
+
+def _fit(pattern: Sequence[str], parts: Sequence[str]) -> dict[str, str] | None:
+    named: dict[str, str] = {}
+    for wanted, part in zip(pattern, parts, strict=True):
+        text = unquote(part)
+        if wanted.startswith("{"):
+            named[wanted[1:-1]] = text
+        elif wanted != text:
+            return None
+    return named if all(named.values()) else None

@@ -1,0 +1,63 @@
+"""Time as integers: seconds, UTC days and months since 1970, in Python and in expressions.
+
+Integers keep day and month borders independent of any engine's session time zone. Owns the length of the silence
+that ends a session. Reads no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from algosync.errors import ConfigError
+
+SESSION_GAP_S: Final = 30 * 60
+"""Seconds of silence that end a session."""
+
+DAY_S: Final = 86_400
+
+
+def epoch_seconds(moment: datetime) -> int:
+    """Whole seconds since 1970 of an aware datetime.
+
+    Raises:
+        ConfigError: `moment` has no time zone.
+    """
+    if moment.tzinfo is None:
+        raise ConfigError("a moment without a time zone", where=str(moment), hint="Pass an aware UTC datetime")
+    return int(moment.timestamp() // 1)
+
+
+def epoch_day(moment: datetime) -> int:
+    """Days since 1970 of the UTC day that holds `moment`."""
+    return epoch_seconds(moment) // DAY_S
+
+
+def epoch_month(moment: datetime) -> int:
+    """Months since January 1970 of the UTC month that holds `moment`."""
+    utc = datetime.fromtimestamp(epoch_seconds(moment), UTC)
+    return (utc.year - 1970) * 12 + utc.month - 1
+
+
+def month_start(month: int) -> int:
+    """Seconds since 1970 at which an epoch month starts."""
+    return int(datetime(1970 + month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())
+
+
+def seconds_of(moments: ir.Value) -> ir.IntegerColumn:
+    """Whole seconds since 1970 of a timestamp column, rounded down on every engine."""
+    return moments.epoch_seconds().floor().cast("int64")
+
+
+def month_starts(months: ir.Value) -> ir.IntegerColumn:
+    """Seconds since 1970 at which each epoch month of a column starts."""
+    first = ibis.date(1970 + months // 12, months % 12 + 1, ibis.literal(1))
+    return first.cast("timestamp").epoch_seconds().cast("int64")
+
+
+def whole_division(dividend: ir.Value, divisor: int) -> ir.IntegerColumn:
+    """Integer division rounded down."""
+    return (dividend // divisor).cast("int64")

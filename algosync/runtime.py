@@ -1,0 +1,347 @@
+"""The composition root: settings in, wired objects out. The only module that knows every room and reads the clock.
+
+Opens what a command needs, hands it to the run, and consumes the result. It computes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import ibis
+from ibis.backends.duckdb import Backend
+from pydantic import SecretStr
+
+from algosync.algolia.access import StorefrontAccess, storefront_can_read
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.errors import AlgosyncError, ConfigError
+from algosync.events import quarantine
+from algosync.events.log import EventLog
+from algosync.events.refacet import refacet as give_facets
+from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
+from algosync.payloads.declared import inert_reasons, missing_declarations, undeclared
+from algosync.payloads.encode import Family
+from algosync.settings import rules as made
+from algosync.settings.load import load
+from algosync.settings.models import Settings
+from algosync.settings.shop import shop_rules
+from algosync.stores.runs import Run, last_runs, note_run, operations_since
+from algosync.stores.snapshot import SNAPSHOT, Snapshot
+from algosync.stores.state import STATE, Book, State, open_state
+from algosync.sync.batches import Limits
+from algosync.sync.cycle import Computed, Hands, ShopRules, compute, know, read_catalog, read_events
+from algosync.sync.explain import explain_user
+from algosync.sync.kept import Kept
+from algosync.sync.ledger import Ledger
+from algosync.sync.pull import NO_EVENTS, Intake, retry
+from algosync.sync.push import Pushed, push, refuse_unless_private
+from algosync.sync.recover import recover
+from algosync.sync.report import SyncReport, knowledge_document, pulled_document
+from algosync.sync.stages import Progress, Stages, steps
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one command has open."""
+
+    hands: Hands
+    state: State
+    rules: ShopRules
+    ledger: Ledger
+
+
+class Runtime:
+    """The commands, each as one call.
+
+    Args:
+        settings: The settings.
+        base: The folder of the settings file.
+        progress: Whoever watches.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self, settings: Settings, base: Path, *, progress: Progress, clock: Callable[[], datetime] = system_clock
+    ) -> None:
+        self.settings = settings
+        self._base = base
+        self._progress = progress
+        self._clock = clock
+        self._target = made.target(settings)
+        self._directory = base / settings.state.directory
+
+    @classmethod
+    def open(cls, config: Path, *, progress: Progress, clock: Callable[[], datetime] = system_clock) -> Self:
+        """Reads the settings.
+
+        Raises:
+            ConfigError: They are wrong.
+        """
+        return cls(load(config), config.absolute().parent, progress=progress, clock=clock)
+
+    def sync(self, *, dry_run: bool = False, only: Sequence[Family] = ()) -> SyncReport:
+        """Goes the whole way; a dry run stops before anything is written, and holds nothing that could write."""
+        return self._show(tuple(only)) if dry_run else self._push(tuple(only))
+
+    def _show(self, only: tuple[Family, ...]) -> SyncReport:
+        with self._session(only, writable=False) as session:
+            computed = compute(session.rules, session.hands)
+            return self._report(session, computed, None, ())
+
+    def _push(self, only: tuple[Family, ...]) -> SyncReport:
+        with (
+            self._session(only, writable=True) as session,
+            self._noted("sync", session) as note,
+            self._writer() as client,
+        ):
+            recover(session.hands.client, session.ledger, now=self._clock, tasks=client)
+            computed = compute(session.rules, session.hands)
+            found = computed.knowledge
+            with session.hands.stages.stage("keep", "Keeping profiles and lists"):
+                session.hands.snapshot.publish(found.delta)
+                session.hands.kept.save(found.people.integers, found.related, found.catalog)
+            quiet = self._quiet(session.hands.now.date())
+            pushed = None if quiet else self._send(session, computed, client)
+            notes = (f"nothing was pushed: {quiet} is a quiet time",) if quiet else ()
+            report = self._report(session, computed, pushed, notes)
+            note(report.document(), found.as_of.isoformat())
+            return report
+
+    def _send(self, session: Session, computed: Computed, client: WriteClient) -> Pushed:
+        refuse_unless_private(computed.plan, self._storefront(session.rules))
+        with session.hands.stages.stage("push", "Pushing", len(computed.plan.operations)) as advance:
+            return push(
+                computed.plan,
+                client,
+                session.ledger,
+                now=self._clock,
+                progress=steps(advance),
+                limits=Limits(operations=self._budget(session)),
+            )
+
+    def pull(self) -> dict[str, Any]:
+        """Takes what is new in the sources into the log."""
+        with self._session((), writable=True) as session, self._noted("pull", session) as note:
+            _, stock = read_catalog(session.rules, session.hands)
+            report = pulled_document(read_events(session.rules, session.hands, stock))
+            report["seconds"] = session.hands.stages.seconds
+            note(report, None)
+            return report
+
+    def rebuild(self, *, refacet: bool = False) -> dict[str, Any]:
+        """Builds profiles, segments and related items anew from the log; nothing is pulled or pushed."""
+        with self._session((), writable=True) as session, self._noted("rebuild", session) as note:
+            observed, stock = read_catalog(session.rules, session.hands)
+            con = session.hands.backend.con
+            changed = give_facets(session.state, con, stock.refs(NO_EVENTS)) if refacet else 0
+            found, unknown = know(session.rules, session.hands, stock, observed)
+            moved = session.hands.snapshot.publish(found.delta)
+            session.hands.kept.save(found.people.integers, found.related, found.catalog)
+            report = knowledge_document(found, unknown) | {
+                "changed": moved,
+                "refaceted": changed,
+                "seconds": session.hands.stages.seconds,
+            }
+            note(report, found.as_of.isoformat())
+            return report
+
+    def explain(self, user: str, *, place: str = "any") -> dict[str, Any]:
+        """Why one person has the profile she has."""
+        with self._session((), writable=False) as session:
+            return explain_user(session.rules, session.hands, user, place=place)
+
+    def status(self) -> dict[str, Any]:
+        """What algosync holds, without asking anybody else."""
+        with ExitStack() as stack:
+            state = stack.enter_context(self._state(create=False))
+            snapshot = Snapshot(stack.enter_context(self._state(create=False, book=SNAPSHOT)))
+            log = EventLog(state)
+            newest = log.newest()
+            return {
+                "log": {**asdict(log.size()), "newest": newest.isoformat() if newest else None},
+                "sources": {source.name: log.cursor(source.name) is not None for source in self.settings.sources},
+                "snapshot": {**snapshot.about(), **snapshot.counts()},
+                "quarantine": [
+                    {"source": source, "reason": reason, "rows": rows}
+                    for source, reason, rows in quarantine.counts(state, quarantine.Which())
+                ],
+                "ledger": Ledger(state.engine, self._target).counts(),
+                "runs": [_run_document(run) for run in last_runs(state)],
+                "not_heeded": made.not_heeded(self.settings),
+            }
+
+    def setup(self, *, confirm: Callable[[Sequence[Mapping[str, Any]]], bool]) -> dict[str, Any]:
+        """Declares the facets that only algosync writes; the shop's own declarations stay as they are.
+
+        Args:
+            confirm: Shown the changes, says whether to apply them; not asked where there are none.
+        """
+        needed = made.needed_facets(self.settings)
+        with ExitStack() as stack:
+            client = stack.enter_context(self._reader())
+            changes: list[dict[str, Any]] = []
+            for index in self.settings.algolia.indices:
+                settings = client.get_settings(index.name)
+                before = list(settings.get("attributesForFaceting") or [])
+                after = missing_declarations(settings, needed)
+                changes.append(
+                    {
+                        "index": index.name,
+                        "before": before,
+                        "after": after,
+                        "added": [entry for entry in after if entry not in before],
+                        "yours_to_declare": list(undeclared(settings, needed)),
+                        "notes": list(inert_reasons(settings)),
+                    }
+                )
+            todo = [change for change in changes if change["added"]]
+            applied = bool(todo) and confirm(todo)
+            if applied:
+                writer = stack.enter_context(self._writer())
+                for change in todo:
+                    name = str(change["index"])
+                    writer.wait(name, writer.set_settings(name, {"attributesForFaceting": change["after"]}))
+        return {"indices": changes, "applied": applied}
+
+    def quarantine_list(self, *, source: str | None, limit: int) -> dict[str, Any]:
+        """Rows that were turned away."""
+        with self._state(create=False) as state:
+            which = quarantine.Which(source=source)
+            counted = quarantine.counts(state, which)
+            return {
+                "reasons": [{"source": s, "reason": r, "rows": n} for s, r, n in counted],
+                "rows": [asdict(row) for row in quarantine.listed(state, which, limit=limit)],
+                "total": sum(n for _, _, n in counted),
+            }
+
+    def quarantine_show(self, number: int) -> dict[str, Any]:
+        """One row as it came."""
+        with self._state(create=False) as state:
+            return asdict(quarantine.shown(state, number))
+
+    def quarantine_retry(self, *, source: str | None) -> dict[str, Any]:
+        """Takes rows through mapping and judgement again."""
+        with self._session((), writable=True) as session, self._noted("quarantine retry", session) as note:
+            known = [one for one in session.rules.sources if source in (None, one.source.name)]
+            if source is not None and not known:
+                raise ConfigError(f"no source is named '{source}'", where="--source")
+            _, stock = read_catalog(session.rules, session.hands)
+            with session.hands.stages.stage("pull", "Trying rows again") as advance:
+                hands = session.hands
+                intake = Intake(con=hands.backend.con, writer=hands.writer, products=stock, advance=advance)
+                report = pulled_document(retry(known, session.state, intake))
+            report["seconds"] = session.hands.stages.seconds
+            note(report, None)
+            return report
+
+    @contextmanager
+    def _session(self, only: tuple[Family, ...], *, writable: bool) -> Iterator[Session]:
+        now = self._clock()
+        rules = shop_rules(self.settings, self._base, now, only)
+        with ExitStack() as stack:
+            state = stack.enter_context(self._state(create=writable))
+            snapshot = stack.enter_context(self._state(create=writable, book=SNAPSHOT))
+            ledger = Ledger(state.engine, self._target)
+            writer: LogWriter = CommittingWriter(state) if writable else ScratchWriter(state)
+            stack.callback(writer.close)
+            hands = Hands(
+                backend=stack.enter_context(self._backend()),
+                client=stack.enter_context(self._reader()),
+                writer=writer,
+                snapshot=Snapshot(snapshot),
+                kept=Kept(self._directory / "results"),
+                ledger=ledger,
+                stages=Stages(self._progress),
+                now=now,
+            )
+            yield Session(hands=hands, state=state, rules=rules, ledger=ledger)
+
+    @contextmanager
+    def _noted(self, command: str, session: Session) -> Iterator[Callable[[Mapping[str, Any], str | None], None]]:
+        """Keeps a record of the run, of a failed one too."""
+        started = session.hands.now
+
+        def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
+            run = Run(command=command, started_at=started, as_of=as_of, outcome=outcome, report=report)
+            note_run(session.state, run)
+
+        try:
+            yield note
+        except AlgosyncError as error:
+            note({}, None, str(error))
+            raise
+
+    def _state(self, *, create: bool, book: Book = STATE) -> State:
+        return open_state(self.settings.state.url, self._directory, create=create, book=book)
+
+    @contextmanager
+    def _backend(self) -> Iterator[Backend]:
+        # Ibis counts seconds in the session's zone: it must be that of the log.
+        backend = ibis.duckdb.connect(memory_limit=self.settings.state.memory_limit, TimeZone="UTC")
+        try:
+            yield backend
+        finally:
+            backend.disconnect()
+
+    def _reader(self) -> ReadClient:
+        algolia = self.settings.algolia
+        return ReadClient(self._target, _secret(algolia.read_api_key or algolia.write_api_key, "read_api_key"))
+
+    def _writer(self) -> WriteClient:
+        return WriteClient(self._target, _secret(self.settings.algolia.write_api_key, "write_api_key"))
+
+    def _storefront(self, rules: ShopRules) -> StorefrontAccess | None:
+        key = self.settings.algolia.storefront_api_key
+        if key is None or "profiles" not in rules.families:
+            return None
+        return storefront_can_read(self._target, key.get_secret_value(), rules.payload_index, rules.indices[0])
+
+    def _budget(self, session: Session) -> int | None:
+        limit = self.settings.push.operations_per_hour
+        if limit is None:
+            return None
+        return max(0, limit - operations_since(session.state, session.hands.now, timedelta(hours=1)))
+
+    def _quiet(self, today: date) -> str | None:
+        for span in self.settings.push.quiet:
+            first, _, last = span.partition("/")
+            if date.fromisoformat(first) <= today <= date.fromisoformat(last or first):
+                return span
+        return None
+
+    def _report(
+        self, session: Session, computed: Computed, pushed: Pushed | None, notes: tuple[str, ...]
+    ) -> SyncReport:
+        return SyncReport(
+            rules=session.rules,
+            computed=computed,
+            pushed=pushed,
+            seconds=session.hands.stages.seconds,
+            requests=session.hands.client.requests,
+            notes=(*notes, *(f"not heeded: {line}" for line in made.not_heeded(self.settings))),
+        )
+
+
+def _secret(key: SecretStr | None, name: str) -> str:
+    if key is None:
+        raise ConfigError("is missing", where=f"algolia.{name}", hint=f"Set ALGOSYNC_ALGOLIA__{name.upper()}.")
+    return key.get_secret_value()
+
+
+def _run_document(run: Run) -> dict[str, Any]:
+    return {
+        "command": run.command,
+        "started_at": run.started_at.isoformat(),
+        "outcome": run.outcome,
+        "read": run.report.get("events", {}).get("read"),
+        "operations": run.report.get("pushed", {}).get("operations"),
+    }

@@ -1,0 +1,243 @@
+"""The payloads stage of a run: everything that Algolia should hold, family by family.
+
+Brings what was found into the columns that payloads/ takes; how a payload looks is that room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from algosync.catalog.table import Catalog
+from algosync.payloads.boosts import Boost, plan_boosts
+from algosync.payloads.contexts import Segment
+from algosync.payloads.encode import Family, OpaqueIds, Payload, Target, Unsent
+from algosync.payloads.filters import FilterPolicy
+from algosync.payloads.products import Lists as ListColumn
+from algosync.payloads.products import PartColumn, Values, product_records
+from algosync.payloads.records import Profile, Records, profile_records, segment_records
+from algosync.payloads.rules import segment_rules
+from algosync.payloads.syntax import Refusal
+from algosync.payloads.tags import boost_tags
+from algosync.profiles.actions import Actions
+from algosync.profiles.conditions import Boost as Lift
+from algosync.profiles.conditions import Segments
+from algosync.profiles.reading import slug
+from algosync.related.topk import Lists
+from algosync.sync.lists import Kind, RelatedItems
+
+OWN = "algosync."
+DERIVED = ("price_band", "price_tier", "on_sale", "discount_band")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What Algolia should hold.
+
+    Attributes:
+        payloads: All families that are switched on.
+        unsent: Payloads that were made and are not sent, with reasons.
+        refused: Filters that could not be said: whose, and why.
+    """
+
+    payloads: tuple[Payload, ...]
+    unsent: tuple[Unsent, ...]
+    refused: tuple[tuple[str, Refusal], ...]
+
+
+def segment_payloads(segments: Segments, actions: Actions) -> list[Segment]:
+    """Segments with every boost that membership alone sets off: their own, and those of such actions."""
+    by_segment: dict[str, list[Boost]] = {segment.id: [] for segment in segments.items}
+    for segment in segments.items:
+        by_segment[segment.id] += _named(segment.slug, segment.boosts)
+    for action in actions.items:
+        if action.boosts and not action.visit and not action.state:
+            for segment_id in action.segments:
+                by_segment[segment_id] += _named(slug(action.id), action.boosts)
+    return [
+        Segment(slug=s.slug, name=s.name, priority=max(s.priority, 0), boosts=tuple(by_segment[s.id]))
+        for s in segments.items
+    ]
+
+
+def _named(slug: str, lifts: Sequence[Lift]) -> Iterator[Boost]:
+    for number, lift in enumerate(lifts, start=1):
+        yield Boost(
+            slug=slug if len(lifts) == 1 else f"{slug}-{number}",
+            conditions=dict(lift.facets),
+            price=lift.price,
+            popular=lift.popular,
+            score=lift.score,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductColumns:
+    """The parts of every product's payload, over the whole catalog."""
+
+    catalog: Catalog
+    lists: Mapping[Kind, Lists]
+    representatives: npt.NDArray[np.int32]
+    parts: Mapping[str, PartColumn]
+
+    def records(self, present: Mapping[str, str | None], target: Target) -> tuple[list[Payload], list[Unsent]]:
+        """Payloads of the products that one index holds; lists name only products that it holds too."""
+        here = pc.is_in(self.catalog.object_id, value_set=pa.array(list(present), pa.string())).to_numpy(
+            zero_copy_only=False
+        )
+        rows = np.flatnonzero(here)
+        parts = {name: _taken(part, rows) for name, part in self.parts.items()}
+        known = here[self.representatives]
+        parts |= {kind: self._list(lists, known, rows) for kind, lists in self.lists.items()}
+        made = product_records(self.catalog.object_id.take(pa.array(rows)).to_pylist(), parts, target)
+        return list(made.payloads), list(made.unsent)
+
+    def _list(self, lists: Lists, known: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> ListColumn:
+        """One kind of list over chosen products, the related groups by the product that stands for each."""
+        keep = known[lists.related]
+        counts = np.zeros(len(lists) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(lists.rows[keep], minlength=len(lists)), out=counts[1:])
+        names = self.catalog.object_id.take(pa.array(self.representatives)).to_pylist()
+        return ListColumn(offsets=counts, codes=lists.related[keep], names=names, rows=self.catalog.group_index[rows])
+
+
+def product_columns(
+    catalog: Catalog, found: RelatedItems, segments: Sequence[Segment], ids: Mapping[str, str]
+) -> ProductColumns:
+    """Brings lists, integers, derived facets and tags into columns over the catalog's products.
+
+    Args:
+        catalog: The products.
+        found: Related items, popularity and trends of their groups.
+        segments: Whose boosts need tags.
+        ids: The id of each segment by its slug.
+    """
+    representatives = catalog.representatives(found.popular[catalog.group_index])
+    integers = {"popularity": found.popularity, "trending": found.trending}
+    parts: dict[str, PartColumn] = {
+        name: Values(column=pa.array(numbers, pa.int8(), mask=numbers == 0), rows=catalog.group_index)
+        for name, numbers in integers.items()
+    }
+    tags = plan_boosts(boost for segment in segments for boost in segment.boosts).tags
+    if tags:
+        parts["boosts"] = boost_tags(_products(catalog), tags, _orders(catalog, found, segments, representatives, ids))
+    return ProductColumns(
+        catalog=catalog, lists=found.lists, representatives=representatives, parts=parts | _derived(catalog)
+    )
+
+
+def _products(catalog: Catalog) -> pa.Table:
+    price = pa.array(catalog.price, mask=np.isnan(catalog.price))
+    return pa.table({"object_id": catalog.object_id, "facets": catalog.facets, "price": price})
+
+
+def _orders(
+    catalog: Catalog,
+    found: RelatedItems,
+    segments: Sequence[Segment],
+    representatives: npt.NDArray[np.int32],
+    ids: Mapping[str, str],
+) -> dict[str, list[str]]:
+    """For each boost of popular products, objectIDs by popularity among the members of its segment."""
+    of_segments = found.tops.filter(pc.equal(found.tops["scope"], "popular:segment")).sort_by("rank")
+    orders: dict[str, list[str]] = {}
+    for segment in segments:
+        for boost in segment.boosts:
+            if boost.popular is not None:
+                mine = of_segments.filter(pc.equal(of_segments["bucket"], ids[segment.slug]))
+                rows = representatives[mine["item"].to_numpy()]
+                orders[boost.slug] = catalog.object_id.take(pa.array(rows)).to_pylist()
+    return orders
+
+
+def _derived(catalog: Catalog) -> dict[str, PartColumn]:
+    """Derived facets as one value per product."""
+    flat = catalog.flat
+    parts: dict[str, PartColumn] = {}
+    for name in DERIVED:
+        if OWN + name not in flat.facets:
+            continue
+        ours = flat.facet == flat.facets.index(OWN + name)
+        values = np.full(len(catalog), None, dtype=object)
+        values[flat.row[ours]] = np.array(flat.values, dtype=object)[flat.value[ours]]
+        column = pa.array(values, pa.string())
+        parts[name] = Values(column=pc.equal(column, "true") if name == "on_sale" else column)
+    return parts
+
+
+def _taken(part: PartColumn, rows: npt.NDArray[np.int64]) -> PartColumn:
+    """A part over chosen products only."""
+    mine = rows if part.rows is None else part.rows[rows]
+    return replace(part, rows=mine)
+
+
+def desired(
+    columns: ProductColumns,
+    observed: Mapping[str, Mapping[str, str | None]],
+    segments: Sequence[Segment],
+    profiles: Iterable[Profile],
+    terms: Terms,
+) -> Desired:
+    """Everything that Algolia should hold of the families that are switched on.
+
+    Args:
+        columns: The product parts.
+        observed: Every product index, what it holds by objectID, and what of ours is on it.
+        segments: Segments with their boosts.
+        profiles: Ready, recently active people.
+        terms: Which families, where to, and what may be said there.
+    """
+    made = _Made()
+    payload_target = Target(index=terms.payload_index, max_record_bytes=terms.max_record_bytes)
+    for index, present in observed.items():
+        target = Target(index=index, max_record_bytes=terms.max_record_bytes)
+        if "related" in terms.families:
+            made.add(*columns.records(present, target))
+        if "rules" in terms.families:
+            made.add_records(segment_rules(segments, terms.policies[index], target))
+    if "segments" in terms.families:
+        made.add_records(segment_records(segments, terms.policy, payload_target))
+    if "profiles" in terms.families and terms.ids is not None:
+        made.add_records(profile_records(profiles, terms.ids, payload_target))
+    return Desired(payloads=tuple(made.payloads), unsent=tuple(made.unsent), refused=tuple(made.refused))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Which payloads are wanted, and on what terms.
+
+    Attributes:
+        families: Those switched on.
+        payload_index: Where segments and profiles go.
+        max_record_bytes: The plan's largest record.
+        policies: What filters may say, per product index.
+        policy: What filters may say on every product index, for payloads that serve all of them.
+        ids: Makes the opaque ids of profile records; None where profiles are off.
+    """
+
+    families: frozenset[Family]
+    payload_index: str
+    max_record_bytes: int
+    policies: Mapping[str, FilterPolicy]
+    policy: FilterPolicy
+    ids: OpaqueIds | None
+
+
+@dataclass(slots=True)
+class _Made:
+    payloads: list[Payload] = field(default_factory=list)
+    unsent: list[Unsent] = field(default_factory=list)
+    refused: dict[tuple[str, Refusal], None] = field(default_factory=dict)
+
+    def add(self, payloads: Iterable[Payload], unsent: Iterable[Unsent]) -> None:
+        self.payloads += payloads
+        self.unsent += unsent
+
+    def add_records(self, records: Records) -> None:
+        self.add(records.payloads, records.unsent)
+        self.refused |= dict.fromkeys(records.refused)

@@ -1,0 +1,282 @@
+"""The people stage of a run: from the log to affinities, visitor states, segments and the filters they make.
+
+Chooses what profiles/ is asked and in which order; how anything is computed is that room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+from ibis.backends.duckdb import Backend
+
+from algosync.payloads.filters import FilterPolicy, compile_profile
+from algosync.payloads.hysteresis import by_person, integer_table
+from algosync.payloads.records import Profile
+from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
+from algosync.profiles.attributes import attributes
+from algosync.profiles.conditions import AffinityIs, Segments, leaves
+from algosync.profiles.facts import facts
+from algosync.profiles.identity import left_out, streams, usable
+from algosync.profiles.readiness import ReadinessRules, readiness
+from algosync.profiles.returns import net_of_returns
+from algosync.profiles.segments import Known, contexts, memberships
+from algosync.profiles.visitors import visitors
+
+VALUES_KEPT = 10
+"""Values per facet that a profile keeps, of which the filters take the first few."""
+
+_PREVIOUS = pa.schema([("person", pa.int64()), ("facet", pa.string()), ("value", pa.string()), ("integer", pa.int8())])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleRules:
+    """What makes a profile.
+
+    Attributes:
+        affinity: What counts towards affinities.
+        readiness: When a profile may be used.
+        segments: The groups people may be in.
+        policy: What the compiler of filters may say.
+        max_contexts: Contexts per person.
+        events_per_hour_max: Faster visitors are no people.
+        active_days: Profiles of people not seen for longer are not pushed.
+    """
+
+    affinity: AffinityRules
+    readiness: ReadinessRules
+    segments: Segments
+    policy: FilterPolicy
+    max_contexts: int = 4
+    events_per_hour_max: int | None = 1000
+    active_days: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What was found out about people. Persons are ids of the token dictionary.
+
+    Attributes:
+        integers: (person, facet, value, integer): scores after hysteresis, for the next run.
+        members: (person, segment).
+        visitors: One row per person, as `profiles.visitors` gives, with `ready` and `reason`.
+        linked: (token, person) of every token.
+        left_out: Events kept out of profiles, by reason.
+        names: Token text by id.
+    """
+
+    integers: pa.Table
+    members: pa.Table
+    visitors: pa.Table
+    linked: pa.Table
+    left_out: Mapping[str, int]
+    names: Mapping[int, str]
+
+    @property
+    def profiles(self) -> int:
+        """How many people have at least one affinity."""
+        return int(pc.count_distinct(self.integers["person"]).as_py())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """The tables of one run, computed once and asked several times.
+
+    Attributes:
+        events: Identified events that may count towards profiles, returns included.
+        net: The same without returns and what they took back.
+        item_values: (item, facet, value).
+        scores: (person, facet, value, score, …), all values.
+        attributes: (person, key, value).
+        visitors: One row per person.
+        facts: Of the segments.
+    """
+
+    events: ir.Table
+    net: ir.Table
+    item_values: ir.Table
+    scores: ir.Table
+    attributes: ir.Table
+    visitors: ir.Table
+    facts: ir.Table
+
+    @property
+    def known(self) -> Known:
+        """What segments are judged by."""
+        return Known(facts=self.facts, scores=self.scores, attributes=self.attributes, visitors=self.visitors)
+
+
+def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: datetime, users: pa.Table | None) -> Census:
+    """Computes the tables that people are judged by, each kept in the backend.
+
+    Args:
+        backend: Holds the log's table `item_values`.
+        log: All events of the people to judge.
+        rules: What makes a profile.
+        as_of: The moment of the run.
+        users: (token, key, value) of the users sources, or None.
+    """
+
+    def kept(name: str, table: ir.Table) -> ir.Table:
+        return backend.create_table(f"people_{name}", table, temp=True, overwrite=True)
+
+    item_values = backend.table("item_values")
+    # Only these columns are needed from here on; the others would fill memory.
+    columns = (
+        *("ts", "key_hi", "key_lo", "token", "kind", "event_name", "object", "item", "order_id", "session_id"),
+        *("price", "quantity", "discount", "context", "auth", "person"),
+    )
+    events = kept(
+        "events",
+        usable(log, as_of=as_of, events_per_hour_max=rules.events_per_hour_max).select(*columns),
+    )
+    net = kept("net", net_of_returns(events)) if _has_returns(events) else _without_returns(events)
+    top = None if _needs_all_scores(rules.segments) else VALUES_KEPT
+    scores = kept(
+        "scores",
+        top_scores(net, item_values, rules.affinity, landmark=landmark_of(as_of), top=top),
+    )
+    told = lent(backend, "people_users", users) if users is not None else None
+    seen = visitors(events, as_of=as_of, values=scores)
+    return Census(
+        events=events,
+        net=net,
+        item_values=item_values,
+        scores=scores,
+        attributes=kept("attributes", attributes(events, told)),
+        visitors=kept("visitors", seen.inner_join(readiness(seen, rules.readiness), "person")),
+        facts=kept("facts", facts(net, item_values, rules.segments, as_of=as_of)),
+    )
+
+
+def lent(backend: Backend, name: str, table: pa.Table) -> ir.Table:
+    """An arrow table as a table of the backend."""
+    backend.con.register(name, table)
+    return backend.table(name)
+
+
+def _has_returns(events: ir.Table) -> bool:
+    return bool(events.filter(events.quantity < 0).count().to_pyarrow().as_py())
+
+
+def _without_returns(events: ir.Table) -> ir.Table:
+    """What `net_of_returns` gives where nothing was returned, without its joins."""
+    return events.mutate(net_quantity=events.quantity.fill_null(1).cast("float64"))
+
+
+def _needs_all_scores(segments: Segments) -> bool:
+    return any(isinstance(leaf, AffinityIs) for segment in segments.items for leaf in leaves(segment.when))
+
+
+def people(
+    backend: Backend,
+    tables: Census,
+    rules: PeopleRules,
+    *,
+    as_of: datetime,
+    previous: pa.Table | None,
+    names: Mapping[int, str],
+) -> People:
+    """Judges everybody.
+
+    Args:
+        backend: Holds the log's view `events`.
+        tables: Of `census`.
+        rules: What makes a profile.
+        as_of: The moment of the run.
+        previous: `integers` of the last run, which stay while the scores hardly move.
+        names: Token text by id.
+    """
+    every = backend.table("events")
+    limit = rules.events_per_hour_max
+    before = (previous if previous is not None else _PREVIOUS.empty_table()).rename_columns({"integer": "previous"})
+    scores = tables.scores.filter(tables.scores["rank"] <= VALUES_KEPT)
+    old = lent(backend, "people_previous", before)
+    scored = scores.left_join(old, ["person", "facet", "value"]).select("person", "facet", "value", "score", "previous")
+    ordered = scored.order_by("person", "facet", "value").to_pyarrow()
+    found = memberships(tables.known, rules.segments, as_of=as_of)
+    linked = streams(every).select("token", "person").distinct().filter(lambda t: t.token != t.person)
+    reasons = left_out(every, as_of=as_of, events_per_hour_max=limit).to_pyarrow()
+    return People(
+        integers=integer_table(ordered),
+        members=found.order_by("person", "segment").to_pyarrow(),
+        visitors=tables.visitors.order_by("person").to_pyarrow(),
+        linked=linked.order_by("token", "person").to_pyarrow(),
+        left_out=dict(zip(reasons["reason"].to_pylist(), reasons["events"].to_pylist(), strict=True)),
+        names=names,
+    )
+
+
+def documents(found: People, rules: PeopleRules) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One document per person, by token: visitor state, affinities, filters, segments and contexts."""
+    affinities = dict(by_person(found.integers))
+    member_of = _grouped(found.members)
+    for row in found.visitors.to_pylist():
+        person = row["person"]
+        scores = affinities.get(person, {})
+        compiled = compile_profile(scores, rules.policy)
+        held = sorted(member_of.get(person, ()))
+        chosen = contexts(held, rules.segments, rules.max_contexts)
+        yield (
+            found.names[person],
+            {
+                "person": found.names[person],
+                "visit": row["visit"],
+                "state": row["state"],
+                "first_seen": row["first_seen"].isoformat(),
+                "last_seen": row["last_seen"].isoformat(),
+                "sessions": row["sessions"],
+                "events": row["events"],
+                "products": row["products"],
+                "ready": row["ready"],
+                "reason": row["reason"],
+                "affinities": scores,
+                "optionalFilters": [list(group) for group in compiled.optional_filters],
+                "distinct_sums": compiled.distinct_sums,
+                "segments": held,
+                "ruleContexts": list(chosen.names),
+            },
+        )
+
+
+def links(found: People, docs: Mapping[str, Any]) -> dict[str, str]:
+    """Token to person for every token that belongs to one other known person, and to nobody else."""
+    owners: dict[str, set[str]] = {}
+    for token, person in zip(found.linked["token"].to_pylist(), found.linked["person"].to_pylist(), strict=True):
+        owners.setdefault(found.names[token], set()).add(found.names[person])
+    return {
+        token: next(iter(people_))
+        for token, people_ in owners.items()
+        if len(people_) == 1 and token not in docs and next(iter(people_)) in docs
+    }
+
+
+def pushable(
+    docs: Mapping[str, Mapping[str, Any]], tokens: Mapping[str, str], rules: PeopleRules, *, as_of: datetime
+) -> Iterator[Profile]:
+    """What is pushed of each ready, recently active person."""
+    since = (as_of - timedelta(days=rules.active_days)).isoformat()
+    slugs = {segment.id: segment.slug for segment in rules.segments.items}
+    aliases: dict[str, list[str]] = {}
+    for token, person in tokens.items():
+        aliases.setdefault(person, []).append(token)
+    for person, doc in docs.items():
+        if doc["ready"] and doc["last_seen"] >= since:
+            yield Profile(
+                tokens=(person, *sorted(aliases.get(person, ()))),
+                optional_filters=tuple(tuple(group) for group in doc["optionalFilters"]),
+                contexts=tuple(doc["ruleContexts"]),
+                segments=tuple(slugs[segment] for segment in doc["segments"]),
+            )
+
+
+def _grouped(members: pa.Table) -> dict[int, list[str]]:
+    grouped: dict[int, list[str]] = {}
+    for person, segment in zip(members["person"].to_pylist(), members["segment"].to_pylist(), strict=True):
+        grouped.setdefault(person, []).append(segment)
+    return grouped

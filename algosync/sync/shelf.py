@@ -1,0 +1,135 @@
+"""The catalog stage of a run: products from wherever the shop keeps them, and what is there of ours, observed.
+
+Whatever the products come from, objectIDs and `algosync.v` are read from the indices themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from algosync.algolia import reader
+from algosync.algolia.client import ReadClient
+from algosync.catalog.build import build
+from algosync.catalog.rules import CatalogRules
+from algosync.catalog.table import Catalog
+from algosync.events.log import EventLog
+
+Records = list[dict[str, Any]]
+Versions = dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What a full read of the indices found.
+
+    Attributes:
+        versions: Per index, every objectID and the hash of what algosync wrote there, or None.
+        declared: Per index, its settings.
+    """
+
+    versions: Mapping[str, Versions]
+    settings: Mapping[str, Mapping[str, Any]]
+
+
+class Stock(Protocol):
+    """A catalog that can be asked at any time of a run."""
+
+    def catalog(self) -> Catalog:
+        """The products as known now."""
+        ...
+
+    def refs(self, accepted: pa.Table) -> pa.Table:
+        """The products (schema PRODUCT_REFS) at the moment these events are taken in."""
+        ...
+
+
+class FixedStock:
+    """A catalog that was read before the events.
+
+    Args:
+        products: The catalog.
+    """
+
+    def __init__(self, products: Catalog) -> None:
+        self._products = products
+        self._refs = products.product_refs()
+
+    def catalog(self) -> Catalog:
+        """The products."""
+        return self._products
+
+    def refs(self, accepted: pa.Table) -> pa.Table:  # noqa: ARG002
+        """The products, whatever the events."""
+        return self._refs
+
+
+class EventStock:
+    """A catalog known from the events' own product columns alone; it grows while they are taken in.
+
+    Args:
+        log: Where product columns are kept.
+        con: DuckDB.
+        rules: Where a product keeps what.
+    """
+
+    def __init__(self, log: EventLog, con: duckdb.DuckDBPyConnection, rules: CatalogRules) -> None:
+        self._log = log
+        self._con = con
+        self._rules = rules
+
+    def catalog(self) -> Catalog:
+        """The products that the log's events brought along."""
+        return self._build(None)
+
+    def refs(self, accepted: pa.Table) -> pa.Table:
+        """The products of the log and of these events."""
+        return self._build(accepted).product_refs()
+
+    def _build(self, accepted: pa.Table | None) -> Catalog:
+        table = self._log.products(self._con, accepted)
+        rows = zip(table["object_id"].to_pylist(), table["attributes"].to_pylist(), strict=True)
+        return build([[{"objectID": name, **orjson.loads(attributes)} for name, attributes in rows]], self._rules)
+
+
+def read_indices(
+    client: ReadClient, indices: Sequence[str], attributes: Sequence[str], *, progress: Callable[[int], None]
+) -> tuple[Observed, Iterable[Records]]:
+    """Reads every index once: its settings, what of ours is on its products, and the products themselves.
+
+    Args:
+        client: May browse the indices and read their settings.
+        indices: The product indices.
+        attributes: What is needed of a product; none for its objectID alone.
+        progress: Called with how many more products were read.
+    """
+    versions: dict[str, Versions] = {index: {} for index in indices}
+    batches: list[Records] = []
+    for index in indices:
+        for batch in reader.products(client, index, attributes):
+            versions[index].update(batch.versions)
+            batches.append(batch.records)
+            progress(len(batch.records))
+    settings = {index: client.get_settings(index) for index in indices}
+    return Observed(versions=versions, settings=settings), batches
+
+
+def needed_attributes(rules: CatalogRules) -> list[str]:
+    """The attributes of a product that the rules read, nested ones by dotted path."""
+    conditions = re.findall(r"(?:^|\sAND\s)\s*([^:\s]+):", rules.available or "")
+    plain = [facet.attribute for facet in rules.facets.values() if facet.derived is None]
+    names = [rules.id, rules.group, rules.price, rules.list_price, *rules.text, *plain, *conditions]
+    return sorted({name for name in names if name is not None and name != "objectID"})
+
+
+def counted(batches: Iterable[Records], progress: Callable[[int], None]) -> Iterator[Records]:
+    """The same batches, each reported."""
+    for batch in batches:
+        progress(len(batch))
+        yield batch

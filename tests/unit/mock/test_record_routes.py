@@ -1,0 +1,235 @@
+"""Records and indices through the official client."""
+
+from __future__ import annotations
+
+import pytest
+from algoliasearch.http.exceptions import RequestException
+
+from algosync.mock.server import MockAlgolia
+
+
+def ids(answer):
+    return [hit.to_dict()["objectID"] for hit in answer.hits]
+
+
+def records(algolia: MockAlgolia, index: str = "products"):
+    return algolia.content().get(index, {}).get("records", {})
+
+
+def test_save_objects_and_wait(client, algolia):
+    answers = client.save_objects("products", [{"objectID": str(i), "n": i} for i in range(2500)], wait_for_tasks=True)
+    assert [len(answer.object_ids) for answer in answers] == [1000, 1000, 500]
+    assert len(records(algolia)) == 2500
+    assert algolia.operations == {"addObject": 2500}
+    assert [r.path for r in algolia.requests][:3] == ["/1/indexes/products/batch"] * 3
+
+
+def test_batch_of_all_actions_in_order(client, algolia):
+    requests = [
+        {"action": "addObject", "body": {"objectID": "gone"}},
+        {"action": "clear", "body": {}},
+        {"action": "addObject", "body": {"a": 1}},
+        {"action": "updateObject", "body": {"objectID": "x", "a": 1, "b": 2}},
+        {"action": "partialUpdateObject", "body": {"objectID": "x", "b": {"c": 3}}},
+        {"action": "partialUpdateObject", "body": {"objectID": "made", "z": None}},
+        {"action": "partialUpdateObjectNoCreate", "body": {"objectID": "absent", "a": 1}},
+        {"action": "addObject", "body": {"objectID": "d"}},
+        {"action": "deleteObject", "body": {"objectID": "d"}},
+    ]
+    answer = client.batch("products", {"requests": requests})
+    generated = answer.object_ids[1]
+    assert answer.object_ids == ["gone", generated, "x", "x", "made", "absent", "d", "d"]
+    assert records(algolia) == {
+        generated: {"objectID": generated, "a": 1},
+        "x": {"objectID": "x", "a": 1, "b": {"c": 3}},
+        "made": {"objectID": "made", "z": None},
+    }
+    client.batch("products", {"requests": [{"action": "delete", "body": {}}]})
+    assert algolia.content() == {}
+    assert algolia.operations.total() == 10
+
+
+def test_a_record_too_big_refuses_the_whole_batch(client, algolia):
+    algolia.max_record_bytes = 10_000
+    client.save_objects("products", [{"objectID": "a", "v": 1}])
+    before = algolia.content()
+    with pytest.raises(RequestException) as refused:
+        client.save_objects("products", [{"objectID": "a", "v": 2}, {"objectID": "big", "t": "x" * 10_000}])
+    assert refused.value.status_code == 400
+    assert "Record at the position 1 objectID=big is too big size=10025/10000 bytes." in str(refused.value)
+    assert algolia.content() == before
+    status = client.search_single_index("products", {}).nb_hits
+    assert status == 1
+
+
+def test_record_at_the_limit_is_accepted(client, algolia):
+    algolia.max_record_bytes = 10_000
+    client.save_objects("products", [{"objectID": "big", "t": "x" * 9975}])
+    assert set(records(algolia)) == {"big"}
+
+
+def test_partial_update_with_and_without_creation(client, algolia):
+    client.save_object("products", {"objectID": "a", "keep": 1, "nested": {"x": 1, "y": 2}})
+    client.partial_update_object("products", "a", {"nested": {"x": 9}, "none": None})
+    client.partial_update_object("products", "b", {"v": 1}, create_if_not_exists=False)
+    client.partial_update_object("products", "c", {"v": 1})
+    client.partial_update_objects("products", [{"objectID": "d", "v": 1}])
+    assert records(algolia) == {
+        "a": {"objectID": "a", "keep": 1, "nested": {"x": 9}, "none": None},
+        "c": {"objectID": "c", "v": 1},
+    }
+
+
+def test_built_in_operations(client, algolia):
+    def change(**operations):
+        body = {name: {"_operation": kind, "value": value} for name, (kind, value) in operations.items()}
+        client.partial_update_object("products", "a", body)
+        return records(algolia)["a"]
+
+    client.save_object("products", {"objectID": "a", "n": 5, "tags": ["x", "y", "x"], "version": 2})
+    assert change(n=("Increment", 3), fresh=("Decrement", 2))["n"] == 8
+    assert records(algolia)["a"]["fresh"] == -2
+    assert change(tags=("Remove", "x"))["tags"] == ["y"]
+    assert change(tags=("Add", "y"))["tags"] == ["y", "y"]
+    assert change(tags=("AddUnique", "y"))["tags"] == ["y", "y"]
+    assert change(version=("IncrementFrom", 1), n=("Increment", 1)) == records(algolia)["a"]
+    assert records(algolia)["a"]["n"] == 8, "a stale version ignores the whole update"
+    assert change(version=("IncrementFrom", 2), n=("Increment", 1))["version"] == 3
+    assert change(version=("IncrementSet", 3))["version"] == 3
+    assert change(version=("IncrementSet", 10))["version"] == 10
+    with pytest.raises(RequestException, match="Increment needs numbers"):
+        change(tags=("Increment", 1))
+    with pytest.raises(RequestException, match="Invalid _operation"):
+        change(n=("Multiply", 2))
+
+
+def test_versioned_update_creates_only_from_zero(client, algolia):
+    version = {"_operation": "IncrementFrom", "value": 1}
+    client.partial_update_object("products", "a", {"version": version})
+    client.partial_update_object("products", "b", {"version": version | {"value": 0}})
+    assert records(algolia) == {"b": {"objectID": "b", "version": 1}}
+
+
+def test_single_record_routes(client, algolia):
+    made = client.save_object("products", {"name": "no id"})
+    assert made.object_id in records(algolia)
+    assert made.created_at.endswith("Z")
+    put = client.add_or_update_object("products", "a/b ü?", {"name": "odd id"})
+    assert put.object_id == "a/b ü?"
+    assert client.get_object("products", "a/b ü?") == {"objectID": "a/b ü?", "name": "odd id"}
+    client.delete_object("products", "a/b ü?")
+    with pytest.raises(RequestException) as missing:
+        client.get_object("products", "a/b ü?")
+    assert (missing.value.status_code, "ObjectID does not exist" in str(missing.value)) == (404, True)
+
+
+def test_get_objects_keeps_order_and_nulls(client):
+    record = {"objectID": "a", "algosync": {"v": "h", "similar": ["b"]}, "list": [{"k": 1, "l": 2}, {"k": 3}]}
+    client.save_objects("products", [record, {"objectID": "b"}])
+    wanted = [
+        {"indexName": "products", "objectID": "b"},
+        {"indexName": "products", "objectID": "missing"},
+        {"indexName": "products", "objectID": "a", "attributesToRetrieve": ["algosync.v", "list.k"]},
+    ]
+    results = client.get_objects({"requests": wanted}).results
+    shown = {"objectID": "a", "algosync": {"v": "h"}, "list": [{"k": 1}, {"k": 3}]}
+    assert results == [{"objectID": "b"}, None, shown]
+
+
+def test_browse_pages_with_a_cursor_while_records_are_written(client):
+    client.save_objects("products", [{"objectID": f"{i:03}", "n": i, "t": "text"} for i in range(25)])
+    page = client.browse("products", {"hitsPerPage": 10, "attributesToRetrieve": ["n"]})
+    seen = [hit.to_dict() for hit in page.hits]
+    assert (page.nb_hits, page.nb_pages, page.cursor is None) == (25, 3, False)
+    client.delete_object("products", "003")
+    client.save_object("products", {"objectID": "000b", "n": -1})
+    while page.cursor:
+        page = client.browse("products", {"cursor": page.cursor})
+        seen += [hit.to_dict() for hit in page.hits]
+    assert seen == [{"objectID": f"{i:03}", "n": i} for i in range(25)]
+
+
+def test_browse_with_query_and_filters(client):
+    client.set_settings("products", {"attributesForFaceting": ["color"]})
+    colors = ["red", "blue", "red"]
+    client.save_objects("products", [{"objectID": str(i), "color": c, "name": "shoe"} for i, c in enumerate(colors)])
+    assert ids(client.browse("products", {"filters": "color:red"})) == ["0", "2"]
+    assert ids(client.browse("products", {"query": "shoe", "filters": "color:blue"})) == ["1"]
+    with pytest.raises(RequestException, match="Invalid cursor"):
+        client.browse("products", {"cursor": "bm9uc2Vuc2U="})
+
+
+def test_the_client_browses_everything(client):
+    client.save_objects("products", [{"objectID": str(i)} for i in range(30)])
+    seen = []
+    client.browse_objects("products", lambda page: seen.extend(ids(page)), {"hitsPerPage": 7})
+    assert sorted(seen, key=int) == [str(i) for i in range(30)]
+
+
+def test_indices_and_their_times(client, algolia):
+    with pytest.raises(RequestException, match="Index products does not exist"):
+        client.browse("products", {})
+    assert not client.index_exists("products")
+    client.save_object("products", {"objectID": "a"})
+    client.set_settings("empty", {"hitsPerPage": 5})
+    first = {item.name: item for item in client.list_indices().items}
+    assert {name: item.entries for name, item in first.items()} == {"products": 1, "empty": 0}
+    assert first["products"].data_size == len('{"objectID":"a"}')
+    stamps = {first["products"].updated_at}
+    for _ in range(20):
+        client.partial_update_object("products", "a", {"n": 1})
+        stamps.add(next(item.updated_at for item in client.list_indices().items if item.name == "products"))
+    assert len(stamps) == 21, "every write moves updatedAt on"
+    assert all(stamp[10] == "T" and stamp[19] == "." and len(stamp) == 24 for stamp in stamps)
+    client.clear_objects("products")
+    assert records(algolia) == {}
+    assert client.index_exists("products")
+    client.delete_index("products")
+    assert not client.index_exists("products")
+
+
+def test_delete_by(client, algolia):
+    client.set_settings("products", {"attributesForFaceting": ["filterOnly(color)"]})
+    client.save_objects("products", [{"objectID": str(i), "color": "red" if i % 2 else "blue"} for i in range(6)])
+    client.delete_by("products", {"filters": "color:red"})
+    assert set(records(algolia)) == {"0", "2", "4"}
+    with pytest.raises(RequestException, match="needs filters"):
+        client.delete_by("products", {})
+
+
+def test_multiple_batch(client, algolia):
+    requests = [
+        {"action": "addObject", "indexName": "one", "body": {"objectID": "a"}},
+        {"action": "addObject", "indexName": "two", "body": {"objectID": "b"}},
+    ]
+    answer = client.multiple_batch({"requests": requests})
+    assert set(answer.task_id) == {"one", "two"}
+    assert {name: list(content["records"]) for name, content in algolia.content().items()} == {
+        "one": ["a"],
+        "two": ["b"],
+    }
+
+
+def test_tasks_can_be_held_back(client, algolia):
+    task = client.save_object("products", {"objectID": "a"}).task_id
+    assert client.get_task("products", task).status == "published"
+    algolia.is_published = lambda number: number < task
+    assert client.get_task("products", task).status == "notPublished"
+    assert client.get_task("products", 999).status == "notPublished"
+
+
+def test_gzip_bodies(connect, algolia):
+    client = connect(compression_type="gzip")
+    client.save_objects("products", [{"objectID": str(i), "text": "x" * 100} for i in range(100)])
+    assert len(records(algolia)) == 100
+
+
+def test_unretrievable_attributes_are_for_admin_keys(client, connect):
+    client.set_settings("products", {"unretrievableAttributes": ["cost"]})
+    client.save_object("products", {"objectID": "a", "cost": 1, "price": 2})
+    reader = connect("mock-read")
+    assert reader.get_object("products", "a") == {"objectID": "a", "price": 2}
+    assert [hit.to_dict() for hit in reader.browse("products", {}).hits] == [{"objectID": "a", "price": 2}]
+    assert client.get_object("products", "a") == {"objectID": "a", "cost": 1, "price": 2}
+    shown = reader.search_single_index("products", {"query": ""}).hits[0].to_dict()
+    assert "cost" not in shown

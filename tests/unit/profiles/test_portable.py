@@ -1,0 +1,73 @@
+"""The same expressions for DuckDB and Spark, and no I/O library behind them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import ibis
+import pytest
+
+from algosync.profiles.affinity import AffinityRules, aged, arithmetic, combine, overall, scores, sums, top_scores
+from algosync.profiles.attributes import attributes
+from algosync.profiles.definitions import parse_segments
+from algosync.profiles.facts import add_facts, facts
+from algosync.profiles.identity import left_out, streams, usable
+from algosync.profiles.readiness import ReadinessRules, readiness
+from algosync.profiles.returns import net_of_returns, unmatched_returns
+from algosync.profiles.segments import Known, memberships
+from algosync.profiles.visitors import visitors
+
+AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
+MODULES = (
+    *("actions", "affinity", "attributes", "conditions", "definitions", "facts", "identity", "moments"),
+    *("readiness", "reading", "returns", "segments", "verdicts", "visitors"),
+)
+
+
+def expressions() -> dict[str, ibis.Table]:
+    shape = {"key_hi": "uint64", "key_lo": "uint64", "ts": "timestamp('UTC')", "token": "int32", "auth": "int32"}
+    shape |= dict.fromkeys(("session_id", "kind", "event_name", "order_id", "consent", "excluded", "source"), "string")
+    shape |= dict.fromkeys(("object", "item", "quantity"), "int32") | dict.fromkeys(("price", "discount"), "float64")
+    events = ibis.table({**shape, "context": "map<string, string>"}, name="events")
+    values = ibis.table({"item": "int32", "facet": "string", "value": "string"}, name="item_values")
+    users = ibis.table({"token": "int32", "key": "string", "value": "string"}, name="users")
+    rules = AffinityRules(weights={"view": 1}, facets=("f",), never={"f": ("a*",)})
+    leaf = {"events": {"f": "a", "price": [1, 2], "within_days": 3}}
+    tree = {"all": [leaf, {"affinity": {"value": "a"}}, {"attribute": {"age": {"min": 3}}}, {"visitor": {"visit": "new"}}]}
+    segments = parse_segments({"s": {"when": tree}}, affinity_facet="f", facets=["f"])
+    used = usable(events, as_of=AS_OF)
+    net = net_of_returns(used)
+    total = sums(net, values, rules, landmark=600)
+    counted = facts(net, values, segments, as_of=AS_OF)
+    known = Known(
+        facts=counted, scores=scores(total), attributes=attributes(used, users), visitors=visitors(used, as_of=AS_OF)
+    )
+    return {
+        "left_out": left_out(events, as_of=AS_OF),
+        "streams": streams(events),
+        "unmatched": unmatched_returns(used),
+        "combined": combine(total, total, rules=rules, landmark=601),
+        "aged": aged(total, rules, as_of=AS_OF),
+        "top": top_scores(net, values, rules, landmark=600, top=10),
+        "overall": overall(total),
+        "arithmetic": arithmetic(net, values, rules, as_of=AS_OF),
+        "readiness": readiness(known.visitors, ReadinessRules()),
+        "facts": add_facts(counted, counted),
+        "memberships": memberships(known, segments, as_of=AS_OF),
+    }
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
+@pytest.mark.parametrize("name", list(expressions()))
+def test_expressions_compile(name, dialect):
+    assert "SELECT" in ibis.to_sql(expressions()[name], dialect=dialect)
+
+
+def test_no_io_library_is_loaded():
+    imports = "; ".join(f"import algosync.profiles.{name}" for name in MODULES)
+    check = "print(sorted({'duckdb', 'sqlalchemy', 'httpx', 'algoliasearch'} & set(sys.modules)))"
+    command = [sys.executable, "-c", f"import sys; {imports}; {check}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

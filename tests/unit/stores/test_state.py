@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+
+import pytest
+from sqlalchemy import func, insert, select, text, update
+
+from algosync.errors import StoreError
+from algosync.stores.state import memory_state, open_state
+from algosync.stores.tables import cursors, meta
+
+
+def test_work_is_kept_whole_or_not_at_all(state_url, tmp_path):
+    with open_state(state_url, tmp_path / "state", create=True) as state:
+        with state.write() as connection:
+            connection.execute(insert(cursors).values(source="a", cursor="1"))
+
+        def half() -> None:
+            with state.write() as connection:
+                connection.execute(insert(cursors).values(source="b", cursor="1"))
+                raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError):
+            half()
+    with open_state(state_url, tmp_path / "state", create=False) as state, state.read() as connection:
+        assert connection.execute(select(cursors)).all() == [("a", "1")]
+
+
+def test_a_state_for_reading_refuses_to_write(state_url, tmp_path):
+    open_state(state_url, tmp_path / "state", create=True).close()
+    with (
+        open_state(state_url, tmp_path / "state", create=False) as state,
+        pytest.raises(StoreError, match="reading only"),
+        state.write(),
+    ):
+        pass
+    with (
+        open_state(state_url, tmp_path / "state", create=False) as state,
+        pytest.raises(StoreError, match=r"read-?only"),
+        state.read() as connection,
+    ):
+        connection.execute(insert(cursors).values(source="a", cursor="1"))
+
+
+def test_where_there_is_nothing_a_reader_makes_nothing(state_url, tmp_path):
+    for _ in range(2):
+        with open_state(state_url, tmp_path / "state", create=False) as state, state.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(cursors)) == 0
+    assert not (tmp_path / "state").exists()
+
+
+def test_another_schema_version_is_refused(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True) as state, state.write() as connection:
+        connection.execute(update(meta).values(value="99"))
+    for create in (True, False):
+        with pytest.raises(StoreError, match=r"schema version 99.*knows 1.*version of algosync"):
+            open_state(state_url, tmp_path, create=create)
+
+
+def test_a_second_writer_waits_for_the_first(state_url, tmp_path):
+    entered, order = threading.Event(), []
+
+    def second() -> None:
+        entered.wait()
+        with state.write() as connection:
+            order.append(connection.scalar(select(func.count()).select_from(cursors)))
+
+    with open_state(state_url, tmp_path / "state", create=True) as state:
+        thread = threading.Thread(target=second)
+        thread.start()
+        with state.write() as connection:
+            entered.set()
+            thread.join(timeout=0.2)
+            connection.execute(insert(cursors).values(source="a", cursor="1"))
+            order.append("first")
+        thread.join()
+    assert order == ["first", 1]
+
+
+def test_a_reader_sees_one_moment(state_url, tmp_path):
+    with open_state(state_url, tmp_path / "state", create=True) as state, state.read() as reading:
+        count = select(func.count()).select_from(cursors)
+        before = reading.scalar(count)
+        with state.write() as connection:
+            connection.execute(insert(cursors).values(source="a", cursor="1"))
+        assert reading.scalar(count) == before == 0
+
+
+def test_files_are_the_owners_alone_and_none_is_left_behind(tmp_path):
+    place = tmp_path / "deep" / "state"
+    with open_state("sqlite", place, create=True) as state, state.write() as connection:
+        connection.execute(insert(cursors).values(source="a", cursor="1"))
+        assert {stat.S_IMODE(path.stat().st_mode) for path in place.iterdir()} == {0o600}
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert [path.name for path in place.iterdir()] == ["state.sqlite"]
+
+
+def test_reading_leaves_every_byte(tmp_path):
+    open_state("sqlite", tmp_path, create=True).close()
+    before = (tmp_path / "state.sqlite").read_bytes()
+    with open_state("sqlite", tmp_path, create=False) as state, state.read() as connection:
+        connection.execute(select(cursors)).all()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"state.sqlite": before}
+
+
+def test_reading_what_a_crash_left_behind_leaves_it_there(tmp_path):
+    crashed = tmp_path / "crashed"
+    with open_state("sqlite", tmp_path / "state", create=True) as state:
+        with state.write() as connection:
+            connection.execute(insert(cursors).values(source="a", cursor="1"))
+        crashed.mkdir()
+        for name in ("state.sqlite", "state.sqlite-wal"):
+            (crashed / name).write_bytes((tmp_path / "state" / name).read_bytes())
+    before = {path.name: path.read_bytes() for path in crashed.iterdir()}
+    with open_state("sqlite", crashed, create=False) as state, state.read() as connection:
+        assert connection.execute(select(cursors)).all() == [("a", "1")]
+    assert {name: (crashed / name).read_bytes() for name in before} == before
+    with open_state("sqlite", crashed, create=True) as state, state.read() as connection:
+        assert connection.execute(select(cursors)).all() == [("a", "1")]
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    (tmp_path / "state.sqlite").write_text("not a database, but long enough to be looked at " * 50)
+    for create in (True, False):
+        with pytest.raises(StoreError, match=r"state\.sqlite.*not a database.*backup"):
+            open_state("sqlite", tmp_path, create=create)
+
+
+def test_a_place_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="state directory cannot be made"):
+        open_state("sqlite", tmp_path / "file" / "state", create=True)
+
+
+@pytest.mark.parametrize("url", ["mysql://a:secret@b/c", "postgresql+nothing://a:secret@b/c", "a:secret@b"])
+def test_an_unusable_address_is_refused_without_showing_it(url, tmp_path):
+    with pytest.raises(StoreError, match=r"state\.url") as caught:
+        open_state(url, tmp_path, create=False)
+    assert "secret" not in repr(caught.value)
+
+
+def test_a_server_that_does_not_answer_shows_no_password(tmp_path):
+    pytest.importorskip("psycopg")
+    with pytest.raises(StoreError) as caught:
+        open_state("postgresql+psycopg://shop:secret@127.0.0.1:1/shop?connect_timeout=2", tmp_path, create=False)
+    assert "secret" not in str(caught.value)
+    assert "shop:***@127.0.0.1:1" in str(caught.value)
+
+
+def test_an_address_of_sqlite_may_name_a_file(tmp_path):
+    with open_state(f"sqlite:///{tmp_path / 'other.db'}", tmp_path, create=True) as state, state.write() as connection:
+        connection.execute(insert(cursors).values(source="a", cursor="1"))
+    with sqlite3.connect(tmp_path / "other.db") as raw:
+        assert raw.execute("SELECT cursor FROM cursors").fetchall() == [("1",)]
+    raw.close()
+
+
+def test_a_state_in_memory_can_be_written(tmp_path):
+    with memory_state(tmp_path) as state, state.write() as connection:
+        connection.execute(insert(cursors).values(source="a", cursor="1"))
+        assert connection.scalar(text("SELECT count(*) FROM cursors")) == 1

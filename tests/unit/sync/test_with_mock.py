@@ -1,0 +1,125 @@
+"""Plan, push, recovery against a whole Algolia, through its real keys."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.reader import versions
+from algosync.errors import AlgoliaUnavailableError
+from algosync.mock.server import MockAlgolia, MockServer
+from algosync.sync.batches import Limits
+from algosync.sync.ledger import Ledger
+from algosync.sync.plan import plan
+from algosync.sync.push import push
+from algosync.sync.recover import recover
+from algosync.sync.there import there
+
+
+@pytest.fixture
+def mock():
+    with MockServer(MockAlgolia(max_record_bytes=10_000)) as mock:
+        yield mock
+
+
+@pytest.fixture
+def client(mock):
+    target = Target(app_id=mock.algolia.app_id, hosts=(mock.url,))
+    with WriteClient(target, "mock-write", sleep=lambda seconds: None) as client:
+        yield client
+
+
+@pytest.fixture
+def ledger(engine, client):
+    return Ledger(engine, client.target)
+
+
+@pytest.fixture
+def shop_writes(client):
+    """The shop's own feed: whole records."""
+
+    def write(*object_ids):
+        requests = [{"action": "updateObject", "body": {"objectID": key, "name": "Product"}} for key in object_ids]
+        client.wait("products", client.batch("products", orjson.dumps({"requests": requests}), 0))
+
+    return write
+
+
+@pytest.fixture
+def desired(make):
+    alone = [make("segments", "s"), make("profiles", "t"), make("rules", "algosync-10-gold")]
+    return [*(make("related", f"p{n}") for n in range(30)), *alone]
+
+
+def planned(client, ledger, desired):
+    return plan(desired, there(client, ledger, {"products": versions(client, "products")}, "payloads"))
+
+
+def sync(client, ledger, desired, now, limits=None):
+    recover(client, ledger, now=now)
+    return push(planned(client, ledger, desired), client, ledger, now=now, limits=limits)
+
+
+def test_the_whole_way_there_and_back(mock, client, ledger, desired, shop_writes, now):
+    shop_writes(*(f"p{n}" for n in range(25)))
+
+    assert sync(client, ledger, desired, now, Limits(records=10)).operations == 28
+    billed = mock.algolia.operations.total()
+    assert sync(client, ledger, desired, now).operations == 0
+    assert mock.algolia.operations.total() == billed
+
+    shop_writes("p3")
+    assert sync(client, ledger, desired, now).operations == 1
+    shop_writes(*(f"p{n}" for n in range(25)))
+    assert sync(client, ledger, desired, now).families == {"related": 25}
+
+    assert sync(client, ledger, [], now).operations == 28
+    assert set(versions(client, "products").values()) == {None}
+    assert client.get_objects("payloads", ["s", "t"]) == [None, None]
+    assert client.get_rule("products", "algosync-10-gold") is None
+
+
+def test_unpublished_writes_are_waited_for_by_the_next_run(mock, client, ledger, desired, shop_writes, now):
+    shop_writes("p0", "p1")
+    mock.algolia.is_published = lambda task: False
+    with pytest.raises(AlgoliaUnavailableError, match="not published"):
+        sync(client, ledger, desired, now)
+    mock.algolia.is_published = lambda task: True
+
+    with ReadClient(client.target, "mock-read") as reader:
+        assert recover(reader, ledger, now=now, tasks=client).published == 5
+    assert sync(client, ledger, desired, now).operations == 0
+
+
+def test_records_that_arrived_unseen_are_recognised(client, ledger, desired, shop_writes, now, monkeypatch):
+    """The answers to all writes are lost; records are compared by their content."""
+    shop_writes("p0", "p1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "sent", lambda *args: None)
+        patch.setattr(Ledger, "published", lambda *args: None)
+        push(planned(client, ledger, desired), client, ledger, now=now)
+    assert len(ledger.unfinished()) == 5
+
+    found = recover(client, ledger, now=now)
+
+    assert (found.published, found.unsure) == (5, 0)
+    assert sync(client, ledger, desired, now).operations == 0
+
+
+def test_a_payload_index_that_is_gone_holds_nothing(mock, client, ledger, desired, shop_writes, now):
+    shop_writes("p0")
+    sync(client, ledger, desired, now)
+    with mock.algolia.lock:
+        del mock.algolia.indices["payloads"]
+
+    again = planned(client, ledger, desired)
+
+    assert [(op.family, op.kind) for op in again.operations] == [("profiles", "add"), ("segments", "add")]
+    push(again, client, ledger, now=now)
+    assert planned(client, ledger, desired).operations == ()
+
+
+def test_there_asks_for_no_more_than_the_families_need(client, ledger):
+    assert there(client, ledger, {"products": {}}, "payloads", ["related"]).ledger == {("products", "related"): {}}
+    assert client.requests == 0
