@@ -43,6 +43,8 @@ from algosync.sync.recover import recover
 from algosync.sync.report import SyncReport, knowledge_document, pulled_document
 from algosync.sync.stages import Progress, Stages, steps
 
+OWN = "algosync."
+
 
 def system_clock() -> datetime:
     """Now, in UTC."""
@@ -199,7 +201,7 @@ class Runtime:
                         "before": before,
                         "after": after,
                         "added": [entry for entry in after if entry not in before],
-                        "yours_to_declare": list(undeclared(settings, needed)),
+                        "yours_to_declare": [n for n in undeclared(settings, needed) if not n.startswith(OWN)],
                         "notes": list(inert_reasons(settings)),
                     }
                 )
@@ -285,8 +287,9 @@ class Runtime:
 
     @contextmanager
     def _backend(self) -> Iterator[Backend]:
-        # Ibis counts seconds in the session's zone: it must be that of the log.
-        backend = ibis.duckdb.connect(memory_limit=self.settings.state.memory_limit, TimeZone="UTC")
+        # No extension may be fetched from elsewhere; and without ICU every time is UTC, whatever the machine's zone.
+        offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        backend = ibis.duckdb.connect(memory_limit=self.settings.state.memory_limit, **offline)
         try:
             yield backend
         finally:

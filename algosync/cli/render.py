@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -98,7 +99,7 @@ def interrupted(*, json: bool) -> int:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """A table whose number columns are right-aligned."""
-    made = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    made = Table(title=title, title_justify="left", header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
     for number, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[number], int | float) for row in rows)
         made.add_column(name, justify="right" if numeric else "left", overflow="fold")
@@ -182,7 +183,7 @@ def _people(report: dict[str, Any]) -> None:
     if report["segments"]:
         rows = [[name, found["members"], found["entered"], found["left"]] for name, found in report["segments"].items()]
         out.print(table("Segments", ["segment", "members", "entered", "left"], rows))
-    out.print(table("Related items", ["kind", "products or lists"], [list(row) for row in report["related"].items()]))
+    out.print(table("Related items", ["kind", "lists"], [list(row) for row in report["related"].items()]))
     for reason, events in report["left_out_of_profiles"].items():
         out.print(f"{events:,} events are in no profile: {reason}")
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import ibis
 import ibis.expr.types as ir
 
-from algosync.profiles.moments import SESSION_GAP_S, epoch_seconds, seconds_of, whole_division
+from algosync.profiles.moments import SESSION_GAP_S, epoch_seconds, seconds_of
 
 Visit = Literal["new", "returning"]
 State = Literal["visitor", "user", "buyer"]
@@ -37,56 +37,43 @@ def visitors(events: ir.Table, *, as_of: datetime, values: ir.Table | None = Non
         purchased, first_purchase, visit, state); `active_seconds` spans first to last event.
     """
     live = events.filter(events.quantity.fill_null(0) >= 0)
-    people = _with_count(_activity(live), _products(live), "products").mutate(
-        products=lambda t: t.products.fill_null(0)
-    )
+    people = _joined(_totals(live), _sessions(live))
     if values is None:
         people = people.mutate(values=ibis.null("int64"))
     else:
         held = values.select("person", "facet", "value").distinct()
-        people = _with_count(people, held.group_by("person").agg(values=held.count()), "values").mutate(
-            values=lambda t: t["values"].fill_null(0)
-        )
+        people = _joined(people, held.group_by("person").agg(values=held.count()))
+        people = people.mutate(values=people["values"].fill_null(0))
     return _judged(people, epoch_seconds(as_of))
 
 
-def _products(events: ir.Table) -> ir.Table:
-    pairs = events.filter(events.object.notnull()).select("person", "object").distinct()
-    return pairs.group_by("person").agg(products=pairs.count())
+def _joined(people: ir.Table, more: ir.Table) -> ir.Table:
+    return people.left_join(more, "person").drop("person_right")
 
 
-def _with_count(people: ir.Table, counts: ir.Table, name: str) -> ir.Table:
-    return people.left_join(counts, "person").select(*people.columns, name)
-
-
-def _activity(events: ir.Table) -> ir.Table:
-    """Everything but distinct counts, from half-hour buckets: no session ends within one, so few rows are sorted."""
-    rows = events.mutate(second_=seconds_of(events.ts))
-    rows = rows.mutate(bucket_=whole_division(rows.second_, SESSION_GAP_S))
-    bought = (rows.kind == "purchase") & (rows.quantity.fill_null(1) > 0)
-    buckets = rows.group_by(["person", "bucket_"]).agg(
-        first_=rows.second_.min(),
-        last_=rows.second_.max(),
-        first_seen=rows.ts.min(),
-        last_seen=rows.ts.max(),
-        events=rows.count(),
-        logins_=rows.auth.count(),
-        first_purchase=rows.ts.min(where=bought),
+def _totals(events: ir.Table) -> ir.Table:
+    bought = (events.kind == "purchase") & (events.quantity.fill_null(1) > 0)
+    people = events.group_by("person").agg(
+        first_seen=events.ts.min(),
+        last_seen=events.ts.max(),
+        events=events.count(),
+        products=events.object.nunique(),
+        authenticated=events.auth.count() > 0,
+        first_purchase=events.ts.min(where=bought),
     )
-    window = ibis.window(group_by="person", order_by="bucket_")
-    gap = buckets.first_ - buckets.last_.lag().over(window)
-    buckets = buckets.mutate(starts_=(gap.isnull() | (gap > SESSION_GAP_S)).cast("int64"))
-    return buckets.group_by("person").agg(
-        first_seen=buckets.first_seen.min(),
-        last_seen=buckets.last_seen.max(),
-        last_=buckets.last_.max(),
-        events=buckets.events.sum(),
-        sessions=buckets.starts_.sum(),
-        active_seconds=buckets.last_.max() - buckets.first_.min(),
-        authenticated=buckets.logins_.sum() > 0,
-        purchased=buckets.first_purchase.min().notnull(),
-        first_purchase=buckets.first_purchase.min(),
+    last = seconds_of(people.last_seen)
+    return people.mutate(
+        last_=last,
+        active_seconds=last - seconds_of(people.first_seen),
+        purchased=people.first_purchase.notnull(),
     )
+
+
+def _sessions(events: ir.Table) -> ir.Table:
+    steps = events.select("person", second_=seconds_of(events.ts))
+    before = steps.second_.lag().over(group_by="person", order_by="second_")
+    steps = steps.mutate(starts_=before.isnull() | (steps.second_ - before > SESSION_GAP_S))
+    return steps.group_by("person").agg(sessions=steps.starts_.cast("int64").sum())
 
 
 def _judged(people: ir.Table, now: int) -> ir.Table:

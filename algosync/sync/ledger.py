@@ -85,7 +85,7 @@ class Ledger:
             StoreError: The ledger cannot be read.
         """
         keys = (table.c.family, table.c.status)
-        query = select(*keys, func.count()).where(self._own()).group_by(*keys)
+        query = select(*keys, func.count()).where(self._own).group_by(*keys)
         found: dict[str, dict[str, int]] = {}
         with self._begin() as connection:
             for family, status, rows in connection.execute(query.order_by(*keys)):

@@ -123,7 +123,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
     """
 
     def kept(name: str, table: ir.Table) -> ir.Table:
-        return backend.create_table(f"people_{name}", table, temp=True, overwrite=True)
+        return backend.create_table(f"people_{name}", table, temp=True)
 
     item_values = backend.table("item_values")
     # Only these columns are needed from here on; the others would fill memory.

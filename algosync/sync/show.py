@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,14 +17,16 @@ from algosync.payloads.encode import Family
 from algosync.sync.plan import FAMILIES, Operation, Plan
 
 _WIDTH: Final = 160
-_COLUMNS: Final = ("add", "update", "delete", "unchanged", "operations", "records_added", "bytes")
+_WHOLE: Final = ("objectID", "before", "after")
+_COLUMNS: Final = ("add", "update", "delete", "unchanged", "operations")
 
 
 def render(plan: Plan, console: Console, *, samples: int = 5) -> None:
     """Write the plan's totals, samples of each family and whatever is left out to a Rich console."""
     summary = plan.summary()
     console.print(_totals(summary))
-    console.print(_sentence(summary))
+    for line in _sentences(summary):
+        console.print(line)
     for family in FAMILIES:
         chosen = _samples(plan, family, samples)
         if chosen:
@@ -44,29 +47,42 @@ def document(plan: Plan, *, samples: int = 5) -> dict[str, Any]:
 
 
 def _totals(summary: dict[str, Any]) -> Table:
-    table = Table(title="Plan", title_justify="left")
+    table = Table(title="Plan", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("family")
-    for name in (*_COLUMNS, "money"):
-        table.add_column(name.replace("_", " "), justify="right")
+    for name in (*_COLUMNS, "size"):
+        table.add_column(name, justify="right")
     for family, totals in summary["families"].items():
         table.add_row(family, *_cells(totals))
     for family in summary["off"]:
-        table.add_row(family, "switched off", style="dim")
+        table.add_row(family, "off", style="dim")
     table.add_section()
     table.add_row("all", *_cells(summary), style="bold")
     return table
 
 
 def _cells(totals: dict[str, Any]) -> list[str]:
-    money = totals["money"]
-    return [*(f"{totals[name]:,}" for name in _COLUMNS), f"{money['operations']:.2f} + {money['records']:.2f}/month"]
+    return [*(f"{totals[name]:,}" for name in _COLUMNS), _size(totals["bytes"])]
 
 
-def _sentence(summary: dict[str, Any]) -> str:
-    if not summary["operations"]:
-        return f"Nothing to do: {summary['unchanged']:,} payloads are there already."
+def _size(number: int) -> str:
+    for unit in ("B", "kB"):
+        if number < 1000:
+            return f"{number:,.0f} {unit}"
+        number = round(number / 1000)
+    return f"{number / 1000:,.1f} MB"
+
+
+def _sentences(summary: dict[str, Any]) -> Iterator[str]:
     saved = summary["unchanged"]
-    return f"{summary['operations']:,} operations; {saved:,} saved, since those payloads are there already."
+    if not summary["operations"]:
+        yield f"Nothing to do: {saved:,} payloads are there already, and cost nothing again."
+        return
+    money = summary["money"]
+    yield f"{summary['operations']:,} operations; {saved:,} saved, since those payloads are there already."
+    yield (
+        f"{summary['records_added']:+,} records. At your prices: {money['operations']:,.2f} for the operations, "
+        f"{money['records']:+,.2f} a month for the records."
+    )
 
 
 def _samples(plan: Plan, family: Family, samples: int) -> list[Operation]:
@@ -94,9 +110,9 @@ def _sample(op: Operation) -> dict[str, Any]:
 
 
 def _sample_table(family: Family, operations: list[Operation]) -> Table:
-    table = Table(title=f"{family}: samples", title_justify="left", show_edge=False)
+    table = Table(title=f"{family}: samples", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("objectID", "reason", "before", "after", "says"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="ellipsis" if name == "objectID" else "fold", no_wrap=name in _WHOLE)
     for op in operations:
         says = op.summary or _short(op)
         table.add_row(*map(escape, (op.object_id, op.reason, op.previous or "nothing", op.hash or "nothing", says)))

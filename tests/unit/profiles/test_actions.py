@@ -108,7 +108,9 @@ def test_caps_count_whole_days_plus_today(firing):
     )
     assert firing(cap, impressions={"a": [week - timedelta(seconds=1)]})[0]
     assert firing({"cap": {"per_visitor": 2}}, impressions={"a": [NOW]})[0]
-    assert firing({"cap": {"per_visitor": 1}}, impressions={"a": [week - timedelta(days=900)]})[1] == "shown 1 of 1 times"
+    assert (
+        firing({"cap": {"per_visitor": 1}}, impressions={"a": [week - timedelta(days=900)]})[1] == "shown 1 of 1 times"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ table breaks a line within "No | Yes". The printed profile's affinities name tas
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -83,7 +83,9 @@ FIRST_VISIT = (
 )
 SECOND_VISIT = ({"at": july(28, 10, 0), "kind": "view", "object": NOVEL, "price": 14.99},)
 
-RULES = AffinityRules(weights=dict.fromkeys(("view", "click", "purchase"), 1), facets=("category",), half_life_days=36_500)
+RULES = AffinityRules(
+    weights=dict.fromkeys(("view", "click", "purchase"), 1), facets=("category",), half_life_days=36_500
+)
 
 
 @pytest.fixture(scope="module")

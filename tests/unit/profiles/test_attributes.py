@@ -25,14 +25,20 @@ def context(**values):
 
 def test_the_latest_value_of_each_key_counts(log, rows):
     events = log(
-        context(country="FR", device="phone"), context(country="DE", device=None), {}, {"token": 2, **context(device="tv")}
+        context(country="FR", device="phone"),
+        context(country="DE", device=None),
+        {},
+        {"token": 2, **context(device="tv")},
     )
     assert rows(attributes(identify(events))) == [(1, "country", "DE"), (1, "device", "phone"), (2, "device", "tv")]
 
 
 def test_a_users_source_wins_over_context(log, rows, users):
     events = identify(log(context(age="30", city="Ulm")))
-    assert rows(attributes(events, users((1, "age", "31"), (1, "city", None)))) == [(1, "age", "31"), (1, "city", "Ulm")]
+    assert rows(attributes(events, users((1, "age", "31"), (1, "city", None)))) == [
+        (1, "age", "31"),
+        (1, "city", "Ulm"),
+    ]
 
 
 def test_rows_of_a_device_go_to_its_only_person(log, rows, users):

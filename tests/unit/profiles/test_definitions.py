@@ -93,16 +93,32 @@ def test_facets_stand_beside_the_other_keys_or_under_facet():
         ({"all": [], "any": []}, "when", "2 operators"),
         ({"all": []}, "when.all", "no conditions"),
         (3, "when", "3 is no object"),
-        ({"affinity": {"facet": "colour", "value": "x"}}, "when.affinity.facet", '"colour" is unknown; allowed: categories'),
-        ({"affinity": {"value": "x", "score_min": 21}}, "when.affinity.score_min", "out of bounds; allowed: at least 0"),
-        ({"affinity": {"value": "x", "score_min": 5, "score_max": 4}}, "when.affinity", "score_min 5 is above score_max 4"),
+        (
+            {"affinity": {"facet": "colour", "value": "x"}},
+            "when.affinity.facet",
+            '"colour" is unknown; allowed: categories',
+        ),
+        (
+            {"affinity": {"value": "x", "score_min": 21}},
+            "when.affinity.score_min",
+            "out of bounds; allowed: at least 0",
+        ),
+        (
+            {"affinity": {"value": "x", "score_min": 5, "score_max": 4}},
+            "when.affinity",
+            "score_min 5 is above score_max 4",
+        ),
         ({"affinity": {"facet": "brand"}}, "when.affinity", "`value` is missing"),
         ({"all": [{"events": {}}, {"events": {"price": [25, 10]}}]}, "when.all[1].events.price", "25 is above 10"),
         ({"events": {"price": 3}}, "when.events.price", "3 is no range; allowed: [low, high]"),
         ({"events": {"price": ["a", 3]}}, "when.events.price[0]", '"a" is no number'),
         ({"events": {"type": "look"}}, "when.events.type", "allowed: view, click, add_to_cart, purchase, conversion"),
         ({"events": {"colour": "red"}}, "when.events.colour", "unknown key; allowed: brand, categories, count_max"),
-        ({"events": {"facet": {"colour": "red"}}}, "when.events.facet.colour", "unknown key; allowed: brand, categories"),
+        (
+            {"events": {"facet": {"colour": "red"}}},
+            "when.events.facet.colour",
+            "unknown key; allowed: brand, categories",
+        ),
         ({"events": {"within_days": 1.5}}, "when.events.within_days", "no whole number"),
         ({"events": {"count_min": 3, "count_max": 2}}, "when.events", "count_min 3 is above count_max 2"),
         ({"events": {"discount_share_min": 20}}, "when.events.discount_share_min", "at most 1"),
@@ -163,11 +179,16 @@ def test_all_problems_are_told_at_once():
 
 def test_bare_affinities_need_their_facet():
     assert "segments.affinity_facet" in problems({"s": {"definition": {"affinities": ["A"]}}}, affinity_facet=None)[0]
-    assert "bare affinities is size; allowed: one of categories, brand" in problems({"s": {"definition": {"affinities": ["A"]}}}, affinity_facet="size")[0]
+    assert (
+        "bare affinities is size; allowed: one of categories, brand"
+        in problems({"s": {"definition": {"affinities": ["A"]}}}, affinity_facet="size")[0]
+    )
 
 
 def test_contexts_keep_the_highest_priorities():
-    documents = {name: {"when": {"events": {}}, "priority": p} for name, p in (("c", 1), ("b d", 5), ("a", 1), ("z", 9))}
+    documents = {
+        name: {"when": {"events": {}}, "priority": p} for name, p in (("c", 1), ("b d", 5), ("a", 1), ("z", 9))
+    }
     kept = contexts(["a", "c", "b d", "unheard"], parse(documents), 2)
     assert kept.names == ("algosync-b-d", "algosync-a")
     assert kept.left_out == ("c",)

@@ -26,7 +26,12 @@ def test_tokens_that_never_log_in_are_persons(log, rows):
 
 
 def test_anonymous_events_before_the_first_login_are_the_persons_however_old(log, rows):
-    events = log({"at": minutes(0)}, {"at": timedelta(days=40)}, {"at": timedelta(days=41), "auth": ANN}, {"at": timedelta(days=42)})
+    events = log(
+        {"at": minutes(0)},
+        {"at": timedelta(days=40)},
+        {"at": timedelta(days=41), "auth": ANN},
+        {"at": timedelta(days=42)},
+    )
     assert rows(identify(events), "key_hi", "person", "epoch") == [(0, ANN, 0), (1, ANN, 0), (2, ANN, 1), (3, ANN, 1)]
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import ibis
 import pytest
+from ibis.config import Config
 
 from algosync.profiles.affinity import AffinityRules, aged, arithmetic, combine, overall, scores, sums, top_scores
 from algosync.profiles.attributes import attributes
@@ -26,6 +27,10 @@ MODULES = (
 )
 
 
+class _Spark(Config):
+    treat_nan_as_null: bool = False
+
+
 def expressions() -> dict[str, ibis.Table]:
     shape = {"key_hi": "uint64", "key_lo": "uint64", "ts": "timestamp('UTC')", "token": "int32", "auth": "int32"}
     shape |= dict.fromkeys(("session_id", "kind", "event_name", "order_id", "consent", "excluded", "source"), "string")
@@ -35,7 +40,9 @@ def expressions() -> dict[str, ibis.Table]:
     users = ibis.table({"token": "int32", "key": "string", "value": "string"}, name="users")
     rules = AffinityRules(weights={"view": 1}, facets=("f",), never={"f": ("a*",)})
     leaf = {"events": {"f": "a", "price": [1, 2], "within_days": 3}}
-    tree = {"all": [leaf, {"affinity": {"value": "a"}}, {"attribute": {"age": {"min": 3}}}, {"visitor": {"visit": "new"}}]}
+    tree = {
+        "all": [leaf, {"affinity": {"value": "a"}}, {"attribute": {"age": {"min": 3}}}, {"visitor": {"visit": "new"}}]
+    }
     segments = parse_segments({"s": {"when": tree}}, affinity_facet="f", facets=["f"])
     used = usable(events, as_of=AS_OF)
     net = net_of_returns(used)
@@ -61,7 +68,9 @@ def expressions() -> dict[str, ibis.Table]:
 
 @pytest.mark.parametrize("dialect", ["duckdb", "pyspark"])
 @pytest.mark.parametrize("name", list(expressions()))
-def test_expressions_compile(name, dialect):
+def test_expressions_compile(monkeypatch, name, dialect):
+    # What its Spark backend sets when it connects, which takes a Spark.
+    monkeypatch.setattr(ibis.options, "pyspark", _Spark())
     assert "SELECT" in ibis.to_sql(expressions()[name], dialect=dialect)
 
 

@@ -39,12 +39,16 @@ def test_a_table_and_a_visitor_get_the_same_answer(rows, people, least):
         min_seconds=seconds, min_sessions=sessions, min_events=events, min_products=products, min_values=values
     )
     columns = {name: [person[i] for person in people] for i, name in enumerate(FIELDS)}
-    found = readiness(ibis.memtable(pa.table({"person": list(range(len(people))), **columns})), rules).order_by("person")
+    found = readiness(ibis.memtable(pa.table({"person": list(range(len(people))), **columns})), rules).order_by(
+        "person"
+    )
     single = [(i, *visitor_readiness(evidence(*person), rules)) for i, person in enumerate(people)]
     assert rows(found) == sorted(single, key=repr)
 
 
 def test_uncounted_values_are_none(rows):
-    table = ibis.memtable(pa.table({"person": [1], "active_seconds": [99], "sessions": [1], "events": [9], "products": [9]}))
+    table = ibis.memtable(
+        pa.table({"person": [1], "active_seconds": [99], "sessions": [1], "events": [9], "products": [9]})
+    )
     table = table.mutate(values=ibis.null("int64"))
     assert rows(readiness(table, RULES)) == [(1, False, "0 of 2 distinct values")]

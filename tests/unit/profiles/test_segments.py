@@ -78,7 +78,11 @@ def test_windows_are_whole_utc_days_plus_today(inside):
 
 def test_counts_and_amounts_are_net_of_returns(inside):
     bought = {"kind": "purchase", "object": 1, "at": days(1), "price": 10.1, "discount": 2.0, "order_id": "o"}
-    written = [{**bought, "quantity": 3}, {**bought, "quantity": -1}, {**bought, "object": 2, "quantity": 1, "price": 0.2}]
+    written = [
+        {**bought, "quantity": 3},
+        {**bought, "quantity": -1},
+        {**bought, "object": 2, "quantity": 1, "price": 0.2},
+    ]
     conditions = {
         "at_least": {"events": {"type": "purchase", "sum_price_min": 20.4}},
         "more": {"events": {"type": "purchase", "sum_price_min": 20.41}},
@@ -177,9 +181,9 @@ tree = st.recursive(
     st.one_of(
         event_leaves.map(lambda leaf: {"events": leaf}),
         affinity_leaves.map(lambda leaf: {"affinity": leaf}),
-        st.sampled_from([{"age": "20"}, {"age": {"min": 20}}, {"age": {"max": 30}}, {"city": ["Ulm", "Bonn"], "age": 20}]).map(
-            lambda leaf: {"attribute": leaf}
-        ),
+        st.sampled_from(
+            [{"age": "20"}, {"age": {"min": 20}}, {"age": {"max": 30}}, {"city": ["Ulm", "Bonn"], "age": 20}]
+        ).map(lambda leaf: {"attribute": leaf}),
         st.fixed_dictionaries({"state": st.sampled_from(["visitor", ["user", "buyer"]])}).map(
             lambda leaf: {"visitor": leaf}
         ),

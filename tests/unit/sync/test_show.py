@@ -33,7 +33,7 @@ def test_people_see_totals_reasons_samples_and_what_is_left_out(made):
     text = shown(made)
 
     assert "10 operations; 1 saved" in text
-    assert "1.00 + 0.00/month" in text
+    assert "At your prices: 1.00 for the operations" in text
     for reason in ("new", "changed", "lost: the shop's feed", "nothing to say about this product any more"):
         assert reason in text
     assert "[bold]item[/bold]" in text
