@@ -330,6 +330,7 @@ class Runtime:
             pushed=pushed,
             seconds=session.hands.stages.seconds,
             requests=session.hands.client.requests,
+            dry_run=not session.state.writable,
             notes=(*notes, *(f"not heeded: {line}" for line in made.not_heeded(self.settings))),
         )
 

@@ -1,9 +1,17 @@
-"""Fixtures for every test: a clean environment, and the folder of real data where there is one."""
+"""Fixtures for every test: a clean environment, the folder of real data where there is one, and a PostgreSQL server of
+our own on a socket, for what must hold on both databases.
+"""
 
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -28,3 +36,63 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: set ALGOSYNC_TEST_DATA to a folder that holds rees46/ and bestbuy/")
     return folder
+
+
+def _unprivileged() -> dict[str, int]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": found.pw_uid, "group": found.pw_gid}
+    pytest.skip("PostgreSQL does not run as root, and there is no other user")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a running server, without a database's name."""
+    pytest.importorskip("psycopg")
+    missing = [tool for tool in ("initdb", "pg_ctl") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no PostgreSQL here: {', '.join(missing)} not found")
+    who = _unprivileged()
+    place = Path(mkdtemp(prefix="pg-", dir="/tmp"))
+    if who:
+        os.chown(place, who["user"], who["group"])
+    data = place / "data"
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(command, check=True, capture_output=True, cwd=place, **who)
+
+    options = f"-c listen_addresses='' -c unix_socket_directories={place} -c fsync=off"
+    try:
+        run("initdb", "-D", data, "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8")
+        run("pg_ctl", "-D", data, "-w", "-l", place / "log", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://shop:secret@/{{}}?host={place}"
+        finally:
+            run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> str:
+    """A fresh database."""
+    from sqlalchemy import create_engine, text
+
+    name = f"t{uuid4().hex}"
+    engine = create_engine(postgresql_server.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgresql_server.format(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest) -> str:
+    """Either database, empty."""
+    return "sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql_url")

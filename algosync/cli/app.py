@@ -110,9 +110,10 @@ def demo(
     """The guided tour: a year of a real shop, into a mock Algolia and back."""
     render.configure_logging(verbose=verbose)
     try:
+        from algosync.cli.teller import QuietTeller, Teller
         from algosync.demo.tour import tour
 
-        report = tour(directory, render.narrator(quiet=json))
+        report = tour(directory, QuietTeller() if json else Teller())
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
     except KeyboardInterrupt:

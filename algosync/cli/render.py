@@ -12,13 +12,15 @@ import structlog
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.table import Table
 
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
     from algosync.sync.report import SyncReport
+    from algosync.sync.stages import Progress
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -54,23 +56,16 @@ class RichProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=err, transient=True) as bar:
+        with Bars(*columns, console=err, transient=True) as bar:
             task = bar.add_task(name, total=total)
             yield lambda more: bar.advance(task, more)
 
 
-class NoProgress:
-    """Says nothing."""
-
-    @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
-        """Shows nothing; yields a function that does nothing."""
-        yield lambda _: None
-
-
-def progress(*, quiet: bool) -> RichProgress | NoProgress:
+def progress(*, quiet: bool) -> Progress:
     """Progress for people; none for programs, which read stdout and log stderr."""
-    return NoProgress() if quiet else RichProgress()
+    from algosync.sync.stages import Silent
+
+    return Silent() if quiet else RichProgress()
 
 
 def document(report: Mapping[str, Any]) -> None:
@@ -120,14 +115,14 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def sync(report: SyncReport) -> None:
+def sync(report: SyncReport, samples: int = 5) -> None:
     """Shows what a sync did."""
     document_ = report.document()
     _events(document_)
     _people(document_)
     from algosync.sync.show import render as show_plan
 
-    show_plan(report.plan, out)
+    show_plan(report.plan, out, samples=samples)
     pushed = document_["pushed"]
     if document_["dry_run"]:
         out.print("Dry run: nothing was written, here or at Algolia.")
@@ -230,8 +225,9 @@ def explain(report: dict[str, Any]) -> None:
     out.print(table(title, columns, rows))
     for found in [f for f in report["affinities"] if f["filter"]][:3]:
         out.print(_arithmetic(found))
-    for left in report["left_out"]:
-        out.print(escape(f"left out: {left['facet']}:{left['value']}: {left['reason']}"))
+    for reason, values in _by_reason(report["left_out"]).items():
+        shown = ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
+        out.print(escape(f"left out ({reason}): {shown}"))
     for segment in report["segments"]:
         out.print(f"{'[green]in[/]' if segment['member'] else '[dim]not in[/]'} segment {escape(segment['id'])}")
         for reason in segment["why"]:
@@ -241,6 +237,13 @@ def explain(report: dict[str, Any]) -> None:
         out.print(
             escape(f"action {action['id']}: {'fires' if action['fires'] else 'does not fire'}: {action['reason']}")
         )
+
+
+def _by_reason(left_out: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for left in left_out:
+        reasons.setdefault(left["reason"], []).append(f"{left['facet']}:{left['value']}")
+    return reasons
 
 
 def _affinity(found: dict[str, Any]) -> list[Any]:
@@ -257,8 +260,8 @@ def _arithmetic(found: dict[str, Any]) -> Table:
     more = found["event_count"] - len(rows)
     if more:
         rows.append([f"{more:,} more events", None, None, None, None, found["rest"]])
-    title = f"{found['facet']}: {found['value']} = {found['points']:,.2f} points"
-    return table(title, ["event", "product", "day", "weight", "age in days", "weight · 2^(-age/half-life)"], rows)
+    title = f"{found['facet']}: {found['value']} = {found['points']:,.2f} points, each weight · 2^(-age / half-life)"
+    return table(title, ["event", "product", "day", "weight", "age in days", "points"], rows)
 
 
 def status(report: dict[str, Any]) -> None:

@@ -97,7 +97,7 @@ def parse_actions(
         ConfigError: Something is wrong; all of it is named, each with its path in the document.
     """
     problems = Problems(where)
-    reader = _ActionReader(problems, segments, Reader(problems, None, segments.facets, []))
+    reader = _ActionReader(problems, segments, Reader(problems, None, segments.facets, segments.never))
     raws = problems.mapping(where, document)
     found = [reader.action(str(name), raw) for name, raw in sorted(raws.items())]
     slugs: dict[str, str] = {}

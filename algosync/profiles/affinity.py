@@ -94,7 +94,7 @@ def scores(table: ir.Table, *, top: int | None = None, by: Sequence[str] = ("per
     """Scores relative to the largest sum of each person's facet: (*by, facet, value, sum, score, rank).
 
     `score` is 20 * sum / largest, rounded to 9 digits. `rank` counts from 1 by sum, compared at 11 digits (the last
-    bits of a parallel sum differ from run to run), then by value.
+    bits of a parallel sum differ from run to run), then by value. A sum so old that it became 0 has no score.
 
     Args:
         table: Sums of one landmark.
@@ -234,6 +234,7 @@ def _rounded(total: ir.Value) -> ir.Value:
 def _scored(table: ir.Table, keys: list[str], value: str, top: int | None) -> ir.Table:
     """`score` and `rank` within keys; the largest is read from the sort that ranks, which costs no second one."""
     order = [ibis.desc("key_"), value]
+    table = table.filter(table.key_ > 0)
     window = ibis.window(group_by=keys, order_by=order)
     ranked = table.mutate(
         largest_=table.key_.first().over(window), rank=ibis.row_number().over(window).cast("int64") + 1

@@ -6,7 +6,7 @@ person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from algosync.profiles.reading import Range, slug
@@ -164,6 +164,8 @@ class Segments:
 
     facets: tuple[str, ...] = ()
     """The facets that conditions and boosts may name."""
+    never: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Globs of sensitive values by facet, which they may not name."""
 
     def __getitem__(self, segment_id: str) -> Segment:
         return {segment.id: segment for segment in self.items}[segment_id]

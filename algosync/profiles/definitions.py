@@ -5,12 +5,15 @@ Owns the grammar of segments and of boosts. Every problem is collected with its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 from typing import Any, Final
 
 from algosync.events.schema import KINDS
+from algosync.profiles.affinity import glob_pattern
 from algosync.profiles.conditions import (
     AffinityIs,
     AllOf,
@@ -51,6 +54,7 @@ def parse_segments(
     *,
     affinity_facet: str | None,
     facets: Sequence[str],
+    never: Mapping[str, Sequence[str]] = MappingProxyType({}),
     where: str = "segments.json",
 ) -> Segments:
     """Segments from a document as people write it.
@@ -59,19 +63,20 @@ def parse_segments(
         document: Segments by id.
         affinity_facet: The facet that the article's bare affinities are values of.
         facets: The facets that conditions and boosts may name.
+        never: Globs of sensitive values by facet (see `AffinityRules`), which no condition and no boost may name.
         where: The document's name, for errors.
 
     Raises:
         ConfigError: Something is wrong; all of it is named, each with its path in the document.
     """
     problems = Problems(where)
-    reader = Reader(problems, affinity_facet, tuple(facets), [])
+    reader = Reader(problems, affinity_facet, tuple(facets), never)
     found = [reader.segment(str(name), raw) for name, raw in problems.mapping(where, document).items()]
     _check_slugs([segment.id for segment in found], problems)
     order = _check_references([segment.id for segment in found], reader.references, problems)
     problems.raise_any()
     by_id = {segment.id: segment for segment in found}
-    return _compiled(tuple(by_id[name] for name in order), tuple(facets))
+    return _compiled(tuple(by_id[name] for name in order), reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,8 @@ class Reader:
     problems: Problems
     affinity_facet: str | None
     facets: tuple[str, ...]
-    references: list[tuple[str, str]]
+    never: Mapping[str, Sequence[str]]
+    references: list[tuple[str, str]] = field(default_factory=list)
 
     def segment(self, name: str, raw: Any) -> Segment:
         """One segment; a place holder where it is unreadable, since its problems were noted."""
@@ -111,6 +117,7 @@ class Reader:
             known = f"one of {', '.join(self.facets)} as segments.affinity_facet in the settings"
             self.problems.add(f"{path}.affinities", f"the facet of bare affinities is {self.affinity_facet}", known)
             return AnyOf(parts=())
+        self._refuse_sensitive(f"{path}.affinities", self.affinity_facet or "", values)
         if not data.get("activity"):
             if not values:
                 self.problems.add(path, "nothing is defined", "affinities, activity")
@@ -175,6 +182,7 @@ class Reader:
         )
         problems.ordered(path, low, high, ("score_min", "score_max"))
         values = problems.texts(f"{path}.value", data["value"]) if "value" in data else ()
+        self._refuse_sensitive(f"{path}.value", str(facet), values)
         return AffinityIs(facet=str(facet), values=values, score_min=low, score_max=high)
 
     def events(self, path: str, raw: Any) -> EventsIs:
@@ -219,7 +227,16 @@ class Reader:
         found += [(key, f"{path}.facet.{key}", raw) for key, raw in named.items()]
         for key in set(beside) & set(named):
             self.problems.add(f"{path}.{key}", "the facet is named twice", f"{path}.facet.{key} alone")
-        return tuple(sorted((key, tuple(sorted(self.problems.texts(at, raw)))) for key, at, raw in found))
+        read = [(key, at, tuple(sorted(self.problems.texts(at, raw)))) for key, at, raw in found]
+        for key, at, values in read:
+            self._refuse_sensitive(at, key, values)
+        return tuple(sorted((key, values) for key, _, values in read))
+
+    def _refuse_sensitive(self, path: str, facet: str, values: Sequence[str]) -> None:
+        for glob in self.never.get(facet, ()):
+            for value in values:
+                if re.fullmatch(glob_pattern(glob), value):
+                    self.problems.add(path, f'"{value}" is sensitive', f'values of {facet} that are not "{glob}"')
 
     def attribute(self, path: str, raw: Any) -> Condition:
         """A leaf on attributes; several keys must all hold."""
@@ -318,7 +335,7 @@ def _check_references(names: Sequence[str], references: Sequence[tuple[str, str]
     return order
 
 
-def _compiled(items: tuple[Segment, ...], known: tuple[str, ...]) -> Segments:
+def _compiled(items: tuple[Segment, ...], reader: Reader) -> Segments:
     found = [leaf for segment in items for leaf in leaves(segment.when) if isinstance(leaf, EventsIs)]
     facts = tuple(sorted({leaf.fact for leaf in found}, key=repr))
     windows: dict[int, int] = {}
@@ -326,4 +343,4 @@ def _compiled(items: tuple[Segment, ...], known: tuple[str, ...]) -> Segments:
         if leaf.within_days is not None:
             place = facts.index(leaf.fact)
             windows[place] = max(windows.get(place, 0), leaf.within_days)
-    return Segments(items=items, facts=facts, windows=windows, facets=known)
+    return Segments(items=items, facts=facts, windows=windows, facets=reader.facets, never=reader.never)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial, reduce
 from typing import Any, Final
@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from algosync.profiles.affinity import AffinityRules, top_scores
 from algosync.profiles.conditions import (
     AffinityIs,
     AllOf,
@@ -47,7 +48,7 @@ class Known:
 
     Args:
         facts: Of `facts.facts`.
-        scores: (person, facet, value, score, ...), all values; values left out are missing.
+        scores: Of `segment_scores`, or any (person, facet, value, score, ...) that holds what conditions ask for.
         attributes: (person, key, value).
         visitors: (person, visit, state, ...): only these persons can be members.
     """
@@ -56,6 +57,26 @@ class Known:
     scores: ir.Table
     attributes: ir.Table
     visitors: ir.Table
+
+
+def segment_scores(
+    events: ir.Table, item_values: ir.Table, rules: AffinityRules, segments: Segments, *, landmark: int
+) -> ir.Table:
+    """The scores (person, facet, value, sum, score, rank) that conditions on affinities ask for, and no others.
+
+    Args:
+        events: Identified events net of returns.
+        item_values: (item, facet, value).
+        rules: What counts; facets beyond these have no scores.
+        segments: Whose conditions.
+        landmark: See `affinity.sums`.
+    """
+    tree = (leaf for segment in segments.items for leaf in leaves(segment.when))
+    asked = [leaf for leaf in tree if isinstance(leaf, AffinityIs)]
+    facets = tuple(facet for facet in rules.facets if any(leaf.facet == facet for leaf in asked))
+    table = top_scores(events, item_values, replace(rules, facets=facets), landmark=landmark, top=None)
+    wanted = [(table.facet == leaf.facet) & table["value"].isin(leaf.values) for leaf in dict.fromkeys(asked)]
+    return table.filter(reduce(operator.or_, wanted, _NO))
 
 
 def memberships(known: Known, segments: Segments, *, as_of: datetime) -> ir.Table:

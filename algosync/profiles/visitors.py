@@ -30,7 +30,8 @@ def visitors(events: ir.Table, *, as_of: datetime, values: ir.Table | None = Non
     Args:
         events: Identified events (`identity.usable`), returns included.
         as_of: The moment described, aware.
-        values: Affinity sums (person, facet, value, ...), from which `values` is counted; without them it is null.
+        values: Affinities, one row per person, facet and value, from which `values` is counted (the top ones of
+            each facet do, where readiness asks for fewer); without them it is null.
 
     Returns:
         (person, first_seen, last_seen, events, sessions, active_seconds, products, values, authenticated,
@@ -41,8 +42,7 @@ def visitors(events: ir.Table, *, as_of: datetime, values: ir.Table | None = Non
     if values is None:
         people = people.mutate(values=ibis.null("int64"))
     else:
-        held = values.select("person", "facet", "value").distinct()
-        people = _joined(people, held.group_by("person").agg(values=held.count()))
+        people = _joined(people, values.group_by("person").agg(values=values.count()))
         people = people.mutate(values=people["values"].fill_null(0))
     return _judged(people, epoch_seconds(as_of))
 

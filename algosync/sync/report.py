@@ -21,6 +21,7 @@ class SyncReport:
         rules: What it was run with.
         computed: What it found.
         pushed: What was sent; None for a dry run or on a quiet day.
+        dry_run: Nothing was to be written.
         seconds: Wall seconds by stage.
         requests: Search, browse and settings requests made.
         notes: What people should know.
@@ -31,6 +32,7 @@ class SyncReport:
     pushed: Pushed | None
     seconds: dict[str, float]
     requests: int
+    dry_run: bool
     notes: tuple[str, ...] = ()
 
     @property
@@ -43,7 +45,7 @@ class SyncReport:
         found = self.computed.knowledge
         indices = {index: len(there) for index, there in self.computed.observed.versions.items()}
         return {
-            "dry_run": self.pushed is None,
+            "dry_run": self.dry_run,
             **pulled_document(self.computed.pulled),
             **knowledge_document(found, self.computed.users_unknown),
             "indices": indices,

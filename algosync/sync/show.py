@@ -65,11 +65,11 @@ def _cells(totals: dict[str, Any]) -> list[str]:
 
 
 def _size(number: int) -> str:
-    for unit in ("B", "kB"):
-        if number < 1000:
-            return f"{number:,.0f} {unit}"
-        number = round(number / 1000)
-    return f"{number / 1000:,.1f} MB"
+    if number < 1000:
+        return f"{number:,} B"
+    if number < 1_000_000:
+        return f"{number / 1000:,.0f} kB"
+    return f"{number / 1_000_000:,.1f} MB"
 
 
 def _sentences(summary: dict[str, Any]) -> Iterator[str]:

@@ -16,6 +16,15 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Progress that nobody watches."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+        """Shows nothing; yields a function that does nothing."""
+        yield lambda _: None
+
+
 class Stages:
     """Names and times the stages of one run.
 

@@ -175,11 +175,26 @@ def test_last_bits_of_parallel_sums_do_not_decide_ranks(rows):
     assert rows(overall(table), "place", "value") == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_ancient_events_do_not_overflow(log, item_values, rows):
-    rules = AffinityRules(weights=WEIGHTS, facets=FACETS, half_life_days=1)
-    events = identify(log({"object": 1, "at": datetime(1971, 1, 1, tzinfo=UTC)}, {"object": 2, "at": AS_OF}))
-    found = scores(top_scores(events, item_values(CATALOG), rules, landmark=MONTH, top=None).drop("score", "rank"))
-    assert [row for row in rows(found, "facet", "value", "score") if row[0] == "brand"] == [
-        ("brand", "Apple", 0.0),
-        ("brand", "Sony", 20.0),
-    ]
+def test_ancient_events_neither_overflow_nor_divide_by_nothing(log, item_values, rows):
+    rules = AffinityRules(weights=WEIGHTS, facets=("brand",), half_life_days=1)
+    long_ago = {"at": datetime(1971, 1, 1, tzinfo=UTC), "object": 1}
+    events = identify(log(long_ago, {"object": 2, "at": AS_OF}, {"token": 2, **long_ago}))
+    for table in (
+        top_scores(events, item_values(CATALOG), rules, landmark=MONTH, top=None),
+        scores(sums(events, item_values(CATALOG), rules, landmark=MONTH)),
+    ):
+        assert rows(table, "person", "value", "score") == [(1, "Sony", 20.0)]
+
+
+@few
+@given(events_lists)
+def test_a_login_rewrites_no_stream_sums(log, item_values, rows, written):
+    values = item_values(CATALOG)
+    login = [{"token": token, "auth": 9, "at": timedelta(days=60)} for token in (1, 2, 3)]
+
+    def per_stream(events):
+        table = sums(identify(events), values, RULES, landmark=MONTH, by=("token", "epoch"))
+        found = rows(table, "token", "epoch", "facet", "value", "sum")
+        return {row[:-1]: row[-1] for row in found}
+
+    assert per_stream(log(*written, *login)) == pytest.approx(per_stream(log(*written)), rel=1e-12)

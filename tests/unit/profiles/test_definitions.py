@@ -185,6 +185,23 @@ def test_bare_affinities_need_their_facet():
     )
 
 
+def test_sensitive_values_are_refused_everywhere():
+    document = {
+        "a": {"definition": {"affinities": ["Books", "health/x"]}},
+        "b": {"when": {"not": {"affinity": {"value": "Health/y"}}}, "boost": {"categories": ["Health/z"]}},
+        "c": {"when": {"events": {"categories": "Health"}}},
+        "d": {"when": {"events": {"facet": {"categories": ["Health/w"]}}}},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_segments(document, affinity_facet="categories", facets=FACETS, never={"categories": ("Health/*",)})
+    assert [line.split(": ")[:2] for line in caught.value.what.split("\n  ")[1:]] == [
+        ["a.definition.affinities", '"health/x" is sensitive; allowed'],
+        ["b.when.not.affinity.value", '"Health/y" is sensitive; allowed'],
+        ["b.boost.categories", '"Health/z" is sensitive; allowed'],
+        ["d.when.events.facet.categories", '"Health/w" is sensitive; allowed'],
+    ]
+
+
 def test_contexts_keep_the_highest_priorities():
     documents = {
         name: {"when": {"events": {}}, "priority": p} for name, p in (("c", 1), ("b d", 5), ("a", 1), ("z", 9))

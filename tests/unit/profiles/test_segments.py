@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.profiles.affinity import AffinityRules, landmark_of, scores, sums
+from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.facts import MICRO, add_facts, facts
 from algosync.profiles.identity import usable
 from algosync.profiles.returns import net_of_returns
-from algosync.profiles.segments import Known, history, memberships
+from algosync.profiles.segments import Known, history, memberships, segment_scores
 from algosync.profiles.verdicts import evaluate, person_of, why
 from algosync.profiles.visitors import visitors
 
@@ -38,7 +38,7 @@ def known(log, item_values, stored):
         net = stored(net_of_returns(seen))
         return Known(
             facts=stored(facts(net, values, segments, as_of=AS_OF)),
-            scores=stored(scores(sums(net, values, RULES, landmark=landmark_of(AS_OF)))),
+            scores=stored(segment_scores(net, values, RULES, segments, landmark=landmark_of(AS_OF))),
             attributes=stored(attributes(seen)),
             visitors=stored(visitors(seen, as_of=AS_OF)),
         )
