@@ -59,6 +59,7 @@ class Session:
     state: State
     rules: ShopRules
     ledger: Ledger
+    writable: bool
 
 
 class Runtime:
@@ -265,7 +266,7 @@ class Runtime:
                 stages=Stages(self._progress),
                 now=now,
             )
-            yield Session(hands=hands, state=state, rules=rules, ledger=ledger)
+            yield Session(hands=hands, state=state, rules=rules, ledger=ledger, writable=writable)
 
     @contextmanager
     def _noted(self, command: str, session: Session) -> Iterator[Callable[[Mapping[str, Any], str | None], None]]:
@@ -330,7 +331,7 @@ class Runtime:
             pushed=pushed,
             seconds=session.hands.stages.seconds,
             requests=session.hands.client.requests,
-            dry_run=not session.state.writable,
+            dry_run=not session.writable,
             notes=(*notes, *(f"not heeded: {line}" for line in made.not_heeded(self.settings))),
         )
 

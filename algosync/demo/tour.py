@@ -127,9 +127,9 @@ def _first_sync(runtime: Runtime, narrator: Narrator) -> SyncReport:
     narrator.report(report)
     events = report.document()["events"]
     narrator.say(
-        f"{events['read']:,} rows were read and every one is accounted for. The {events['rejected']:,} rejected ones are "
-        f"purchases of nothing (quantity 0); {events['waiting']:,} name products that the shop's product list does not "
-        "have: they wait, and count as soon as it does."
+        f"{events['read']:,} rows were read, and every one is accounted for: the {events['rejected']:,} rejected ones "
+        f"are purchases of nothing (quantity 0); {events['waiting']:,} name products that the shop's product list does "
+        "not have: they wait, and count as soon as it does."
     )
     return report
 
@@ -157,7 +157,7 @@ def _profile(runtime: Runtime, household: str, narrator: Narrator) -> dict[str, 
     ]
     title = "Each boost: 20 · points / the facet's largest, times the facet's weight, in a few levels"
     narrator.table(title, ["facet", "value", "points", "score", "· weight", "boost"], rows)
-    best = next(f for f in found["affinities"] if f["filter"])
+    best = max((f for f in found["affinities"] if f["filter"]), key=lambda f: f["filter"]["score"])
     events = [
         [event["objectID"], event["at"][:10], event["weight"], event["age_days"], event["points"]]
         for event in best["events"]
@@ -165,7 +165,8 @@ def _profile(runtime: Runtime, household: str, narrator: Narrator) -> dict[str, 
     more = best["event_count"] - len(events)
     if more > 0:
         events.append([f"and {more:,} more", None, None, None, best["rest"]])
-    title = f"The {best['points']:,.2f} points of {best['facet']} {best['value']}: weight · 2^(-age / {found['half_life_days']:g} days)"
+    name, half_life = f"{best['facet']} {best['value']}", f"{found['half_life_days']:g} days"
+    title = f"The {best['points']:,.2f} points of {name}: weight · 2^(-age / {half_life})"
     narrator.table(title, ["product", "bought", "weight", "age in days", "points"], events)
     return found
 
@@ -204,15 +205,16 @@ def _title(hit: Mapping[str, Any]) -> str:
 
 def _related(target: Target, profile: Mapping[str, Any], narrator: Narrator) -> dict[str, Any]:
     narrator.heading("5. What goes with a product?")
-    favourites = [e["objectID"] for f in profile["affinities"] if f["facet"] == "type" for e in f["events"]]
+    favourites = [event["objectID"] for affinity in profile["affinities"] for event in affinity["events"]]
     with ReadClient(target, "mock-read") as client:
-        found = [record for record in client.get_objects(INDEX, favourites) if record is not None]
-        product = next((r for r in found if r["algosync"].get("bought_together")), found[0])
+        products = [record for record in client.get_objects(INDEX, list(dict.fromkeys(favourites))) if record]
+        lists = [_names(client, product, "bought_together") for product in products]
+        # The product whose company is the most varied: a hundred sizes of one soup say little.
+        number = max(range(len(products)), key=lambda n: (len(set(lists[n]) - {products[n]["name"]}), -n))
+        product = products[number]
         own = product["algosync"]
-        names = {
-            kind: client.get_objects(INDEX, own.get(kind, [])[:5], ["name"]) for kind in ("similar", "bought_together")
-        }
-    rows = [[kind.replace("_", " "), ", ".join(r["name"] for r in records if r)] for kind, records in names.items()]
+        names = {"similar": _names(client, product, "similar"), "bought_together": lists[number]}
+    rows = [[kind.replace("_", " "), ", ".join(found)] for kind, found in names.items()]
     narrator.say(
         f"{product['name']} ({product['department']}, popularity {own.get('popularity', 0)} of 10, price tier "
         f"{own.get('price_tier', 'unknown')}) now carries these lists, ready for the product page:"
@@ -221,13 +223,19 @@ def _related(target: Target, profile: Mapping[str, Any], narrator: Narrator) -> 
     return {"objectID": product["objectID"], "algosync": own}
 
 
+def _names(client: ReadClient, product: Mapping[str, Any], kind: str) -> list[str]:
+    """The names of the first products in one of a product's lists."""
+    ids = product["algosync"].get(kind, [])[:5]
+    return [record["name"] for record in client.get_objects(INDEX, ids, ["name"]) if record is not None]
+
+
 def _second_sync(runtime: Runtime, narrator: Narrator) -> SyncReport:
     narrator.heading("6. What does a second sync cost?")
     report = runtime.sync()
     totals = report.plan.summary()
     narrator.say(
-        f"{totals['operations']:,} operations: nothing has changed, and {totals['unchanged']:,} payloads that are there "
-        "already are not paid for again."
+        f"{totals['operations']:,} operations: nothing has changed, and {totals['unchanged']:,} payloads that are "
+        "there already are not paid for again."
     )
     return report
 
@@ -280,7 +288,8 @@ def _farewell(directory: Path, household: str, narrator: Narrator) -> None:
     narrator.heading("Next")
     narrator.say(
         f"The shop is yours, in {directory}/: edit algosync.toml, segments.json or actions.json and run it again.\n\n"
-        f"  algosync mock --load products={directory}/products.parquet --facets products=department,category,type,brand\n"
+        f"  algosync mock --load products={directory}/products.parquet \\\n"
+        "    --facets products=department,category,type,brand\n"
         f"  algosync setup --config {directory}/algosync.toml     (in another terminal, as the rest)\n"
         f"  algosync plan --config {directory}/algosync.toml\n"
         f"  algosync explain {household} --config {directory}/algosync.toml\n\n"

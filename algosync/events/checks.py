@@ -136,8 +136,8 @@ def _numbers(table: pa.Table) -> list[Check]:
     for field in ("price", "quantity", "discount", "position"):
         if normal.absent(table, field):
             continue
-        given = f"{normal.text(table, field)} IS NOT NULL"
-        found.append(Check(field=field, reason=f"{field} is not a number", sql=f"{given} AND n_{field} IS NULL"))
+        given = f"{normal.given(table, field)} IS NOT NULL"
+        found.append(Check(field=field, reason=f"{field} is not a number", sql=f"n_{field} IS NULL AND {given}"))
         found.append(Check(field=field, reason=f"{field} is NaN or infinite", sql=f"NOT isfinite(n_{field})"))
         found += _ranges(field)
     return found
@@ -161,8 +161,7 @@ def _ranges(field: str) -> list[Check]:
 def _names(table: pa.Table) -> list[Check]:
     found = []
     if not normal.absent(table, "currency"):
-        currency = f"NOT regexp_full_match({normal.text(table, 'currency')}, '[A-Za-z]{{3}}')"
-        found.append(Check(field="currency", reason="currency is not a code of three letters", sql=currency))
+        found.append(Check(field="currency", reason="currency is not a code of three letters", sql="odd_money"))
     if not normal.absent(table, "consent"):
         allowed = ", ".join((*normal.FOR_YOU, *normal.NOT_PERSONALIZED))
         unknown = f"{normal.text(table, 'consent')} IS NOT NULL AND consented IS NULL"

@@ -16,6 +16,7 @@ from algosync.events import keys, normal
 from algosync.events.checks import Check, verdict
 from algosync.events.duck import arrow, lent, literal
 from algosync.events.rules import CleanRules
+from algosync.events.words import worked_out
 
 _CHUNK = 30_720  # rows; a multiple of DuckDB's vectors
 
@@ -35,6 +36,7 @@ def judged(
     Raises:
         StoreError: DuckDB refused, for example for want of memory.
     """
+    table = worked_out(con, table)
     if rules.identity == "row":
         table = table.append_column("place", positions)
     table = table.append_column("n", pa.array(np.arange(table.num_rows, dtype=np.int64)))
@@ -67,8 +69,7 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
         f"{normal.text(table, 'event_type')} AS type",
         f"{normal.text(table, 'event_subtype')} AS subtype",
         f"{normal.facets(table)} AS facets",
-        f"{normal.consent(table)} AS consented",
-        f"upper({normal.text(table, 'currency')}) AS currency",
+        "money AS currency",
         f"{said} AS said",
         *(f"{normal.text(table, name)} AS {normal.quoted(name)}" for name in texts),
         *(f"{normal.number(table, name)} AS n_{name}" for name in numbers),
@@ -81,8 +82,7 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
         f"SELECT * EXCLUDE (event_name), base IN ({session}) AS session, "  # noqa: S608
         "CASE WHEN base = 'conversion' THEN coalesce(sub, base) WHEN session THEN 'view' ELSE base END AS kind, "
         "CASE WHEN session THEN base ELSE event_name END AS event_name FROM ("
-        f"SELECT *, {normal.kind_of_type('type')} AS base, {normal.kind_of_subtype('subtype')} AS sub "
-        f"FROM ({first}))"
+        f"{first})"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 
 from algosync.events.duck import literal
-from algosync.events.normal import absent
+from algosync.events.normal import absent, filled
 
 Identity = Literal["content", "row"]
 
@@ -55,11 +55,13 @@ def halves(column: str) -> str:
 
 
 def _joined(table: pa.Table, parts: list[str], fields: Sequence[str]) -> str:
-    # concat_ws leaves NULL out, so every optional field says its name; a column absent from the whole batch is the
-    # same as one that is NULL in every row. No text holds the separator in practice.
-    named = [
-        f"'{name}=' || {_FIELDS[name]}::VARCHAR" for name in fields if name != "event_name" and not absent(table, name)
-    ]
-    if "event_name" in fields:
-        named.append("'event_name=' || event_name")  # also made from the event_type, see `clean`
-    return f"concat_ws(chr(31), {', '.join([*parts, *named])})"
+    # concat leaves NULL out, so every optional field says its name, and is wholly left out where it is NULL; a column
+    # absent from the whole batch is the same as one that is NULL in every row. No text holds the separator in practice.
+    texts = [part for first in parts for part in ("chr(31)", first)][1:]
+    for name in fields:
+        label, value = f"chr(31) || '{name}='", f"{_FIELDS[name]}::VARCHAR"
+        if name == "event_name":  # also made from the event_type, see `judge`
+            texts.append(f"{label} || {value}")
+        elif not absent(table, name):
+            texts += [label, value] if filled(table, name) else [f"{label} || {value}"]
+    return f"concat({', '.join(texts)})"

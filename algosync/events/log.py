@@ -94,6 +94,11 @@ class EventLog:
                 return str(found)
         return None
 
+    def version(self) -> str:
+        """Return a text that changes whenever the log does."""
+        names = [f"{kind}:{path.name}" for kind, paths in sorted(self.paths().items()) for path in paths]
+        return "\n".join((*names, f"resolutions:{self.resolutions().num_rows}"))
+
     def newest(self) -> datetime | None:
         """Return the moment of the newest event, or None for an empty log."""
         query = select(func.max(tables.segments.c.last_ts)).where(tables.segments.c.kind == "events")

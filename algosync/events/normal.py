@@ -57,9 +57,20 @@ def number(table: pa.Table, name: str) -> str:
     """A number as DOUBLE; NULL where it is none."""
     if absent(table, name):
         return "NULL::DOUBLE"
-    kind = table.schema.field(name).type
-    column = text(table, name) if _is_text(kind) else quoted(name)
-    return f"TRY_CAST({column} AS DOUBLE)"
+    return f"TRY_CAST({given(table, name)} AS DOUBLE)"
+
+
+def given(table: pa.Table, name: str) -> str:
+    """A field as it was given; an empty text is NULL."""
+    return text(table, name) if _is_text(table.schema.field(name).type) else quoted(name)
+
+
+def filled(table: pa.Table, name: str) -> bool:
+    """Whether a column says something in every row of this batch: no null, no empty text."""
+    column = table.column(name)
+    if column.null_count or not len(column):
+        return False
+    return not _is_text(column.type) or bool(pc.min(pc.binary_length(column)).as_py())
 
 
 def word(expression: str) -> str:

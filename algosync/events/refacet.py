@@ -51,7 +51,7 @@ def refacet(state: State, con: duckdb.DuckDBPyConnection, products: pa.Table) ->
         return 0
     with lent(con, all_items=all_items, names=log.ids("object"), products=products):
         filled = arrow(con, _FILLED)
-    changed = filled["changed"].to_pylist().count(True)
+    changed = sum(1 for one in filled["changed"].to_pylist() if one)
     if not changed:
         return 0
     with state.write() as connection:

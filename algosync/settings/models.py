@@ -213,7 +213,7 @@ class RelatedSettings(Section):
     trending_days: int = Field(default=7, ge=1)
     viewed_by: Literal["session", "person"] = "session"
     cap_per_person: int = Field(default=100, ge=2)
-    shrinkage: float = Field(default=10.0, ge=0)
+    shrinkage: float = Field(default=100.0, ge=0)
     margin: float = Field(default=0.1, ge=0, le=1)
     stop_words: Literal["english"] | None = "english"
     facets: tuple[str, ...] = ()

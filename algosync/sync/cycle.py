@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import ibis
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
@@ -26,6 +27,7 @@ from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import Actions
 from algosync.stores.snapshot import Delta, Snapshot
 from algosync.sync.desire import Desired, Terms, desired, product_columns, segment_payloads
+from algosync.sync.digests import digest
 from algosync.sync.history import changes
 from algosync.sync.kept import Kept
 from algosync.sync.ledger import Ledger
@@ -154,15 +156,21 @@ def compute(rules: ShopRules, hands: Hands) -> Computed:
 
 def read_catalog(rules: ShopRules, hands: Hands) -> tuple[Observed, Stock]:
     """Reads the products, and what of ours is on them."""
-    from_index = rules.products is None and not rules.products_from_events
-    attributes = needed_attributes(rules.catalog) if from_index else []
+    attributes = needed_attributes(rules.catalog) if from_index(rules) else []
     with hands.stages.stage("catalog", "Reading the product index") as advance:
         observed, batches = read_indices(hands.client, rules.indices, attributes, progress=advance)
-        if rules.products_from_events:
-            return observed, EventStock(hands.writer.log, hands.backend.con, rules.catalog)
+        if from_index(rules):
+            return observed, FixedStock(build(batches, rules.catalog))
+        for _ in batches:
+            pass
         if rules.products is not None:
-            batches = counted(rules.products(), advance)
-        return observed, FixedStock(build(batches, rules.catalog))
+            return observed, FixedStock(build(counted(rules.products(), advance), rules.catalog))
+        return observed, EventStock(hands.writer.log, hands.backend.con, rules.catalog)
+
+
+def from_index(rules: ShopRules) -> bool:
+    """Whether the product indices themselves are the catalog."""
+    return rules.products is None and not rules.products_from_events
 
 
 def read_events(rules: ShopRules, hands: Hands, stock: Stock) -> Pulled:
@@ -193,8 +201,7 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         delta = Delta(people=docs, tokens=linked, entered=entered, left=left, as_of=as_of.isoformat())
     with hands.stages.stage("related", "Finding related items"):
         catalog = stock.catalog()
-        evidence = _evidence(hands, catalog, tables, found, rules.related)
-        items = find(evidence, catalog, rules.related, as_of=as_of, previous=hands.kept.previous())
+        items = _related(rules, hands, catalog, tables, found, as_of)
     knowledge = Knowledge(
         as_of=as_of,
         catalog=catalog,
@@ -209,6 +216,19 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
     return knowledge, unknown
 
 
+def _related(
+    rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, found: People, as_of: datetime
+) -> RelatedItems:
+    """Related items; those of the last run where nothing that they come from has changed."""
+    moment = as_of.date() if rules.as_of == "clock" else as_of
+    inputs = digest(catalog.to_table(), found.members, rules.related, moment, hands.writer.log.version())
+    previous = hands.kept.related(catalog)
+    if previous is not None and previous.inputs == inputs:
+        return previous
+    evidence = _evidence(hands, catalog, tables, found, rules.related)
+    return find(evidence, catalog, rules.related, as_of=as_of, previous=previous, inputs=inputs)
+
+
 def _evidence(hands: Hands, catalog: Catalog, tables: Census, found: People, rules: RelatedRules) -> Evidence:
     """Events with the group of their product, for related items."""
     backend = hands.backend
@@ -217,9 +237,12 @@ def _evidence(hands: Hands, catalog: Catalog, tables: Census, found: People, rul
     known = pa.table({"object": objects["id"], "group": pa.array(group, pa.int32(), mask=group < 0)})
     groups = lent(backend, "object_groups", known.filter(known["group"].is_valid()))
     values = catalog.group_values(rules.category or "")
+    columns = ("ts", "token", "kind", "object", "order_id", "session_id", "quantity", "excluded", "context")
+    events = backend.table("events").select(*columns).inner_join(groups, "object")
     return Evidence(
-        events=backend.table("events").inner_join(groups, "object"),
-        personal=tables.events.mutate(excluded=None).inner_join(groups, "object"),
+        # Read once from the log's files, since every list goes over it.
+        events=backend.create_table("grouped_events", events, temp=True),
+        personal=tables.events.mutate(excluded=ibis.null("string")).inner_join(groups, "object"),
         members=lent(backend, "people_members", found.members),
         values=lent(backend, "group_values", values),
     )
@@ -247,7 +270,9 @@ def make_plan(rules: ShopRules, hands: Hands, wanted: Desired, observed: Observe
     """Compares what Algolia should hold with what is there."""
     with hands.stages.stage("plan", "Planning"):
         held = there(hands.client, hands.ledger, observed.versions, rules.payload_index, rules.families)
-        return plan(wanted.payloads, held, prices=rules.prices, families=rules.families)
+        drafted = plan(wanted.payloads, held, prices=rules.prices, families=rules.families)
+        # Where the indices are the catalog, what one of them lacks is another one's.
+        return drafted if from_index(rules) else replace(drafted, absent=wanted.absent)
 
 
 def _policy(policy: FilterPolicy, observed: Observed, index: str) -> FilterPolicy:

@@ -43,11 +43,13 @@ class Desired:
         payloads: All families that are switched on.
         unsent: Payloads that were made and are not sent, with reasons.
         refused: Filters that could not be said: whose, and why.
+        absent: Per index, how many products of the catalog it does not hold; nothing is desired for them.
     """
 
     payloads: tuple[Payload, ...]
     unsent: tuple[Unsent, ...]
     refused: tuple[tuple[str, Refusal], ...]
+    absent: Mapping[str, int] = field(default_factory=dict)
 
 
 def segment_payloads(segments: Segments, actions: Actions) -> list[Segment]:
@@ -87,15 +89,22 @@ class ProductColumns:
 
     def records(self, present: Mapping[str, str | None], target: Target) -> tuple[list[Payload], list[Unsent]]:
         """Payloads of the products that one index holds; lists name only products that it holds too."""
-        here = pc.is_in(self.catalog.object_id, value_set=pa.array(list(present), pa.string())).to_numpy(
-            zero_copy_only=False
-        )
+        here = self._here(present)
         rows = np.flatnonzero(here)
         parts = {name: _taken(part, rows) for name, part in self.parts.items()}
         known = here[self.representatives]
         parts |= {kind: self._list(lists, known, rows) for kind, lists in self.lists.items()}
         made = product_records(self.catalog.object_id.take(pa.array(rows)).to_pylist(), parts, target)
         return list(made.payloads), list(made.unsent)
+
+    def absent(self, present: Mapping[str, str | None]) -> int:
+        """How many products one index does not hold."""
+        return int((~self._here(present)).sum())
+
+    def _here(self, present: Mapping[str, str | None]) -> npt.NDArray[np.bool_]:
+        held = pa.array(list(present), pa.string())
+        here: npt.NDArray[np.bool_] = pc.is_in(self.catalog.object_id, value_set=held).to_numpy(zero_copy_only=False)
+        return here
 
     def _list(self, lists: Lists, known: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> ListColumn:
         """One kind of list over chosen products, the related groups by the product that stands for each."""
@@ -198,13 +207,19 @@ def desired(
         target = Target(index=index, max_record_bytes=terms.max_record_bytes)
         if "related" in terms.families:
             made.add(*columns.records(present, target))
+            made.absent[index] = columns.absent(present)
         if "rules" in terms.families:
             made.add_records(segment_rules(segments, terms.policies[index], target))
     if "segments" in terms.families:
         made.add_records(segment_records(segments, terms.policy, payload_target))
     if "profiles" in terms.families and terms.ids is not None:
         made.add_records(profile_records(profiles, terms.ids, payload_target))
-    return Desired(payloads=tuple(made.payloads), unsent=tuple(made.unsent), refused=tuple(made.refused))
+    return Desired(
+        payloads=tuple(made.payloads),
+        unsent=tuple(made.unsent),
+        refused=tuple(made.refused),
+        absent={index: count for index, count in made.absent.items() if count},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +248,7 @@ class _Made:
     payloads: list[Payload] = field(default_factory=list)
     unsent: list[Unsent] = field(default_factory=list)
     refused: dict[tuple[str, Refusal], None] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
 
     def add(self, payloads: Iterable[Payload], unsent: Iterable[Unsent]) -> None:
         self.payloads += payloads

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from algosync.catalog.table import Catalog
 from algosync.errors import StoreError
-from algosync.sync.lists import Previous, RelatedItems
+from algosync.related.topk import Lists
+from algosync.sync.lists import RelatedItems
 
 _LISTS = pa.schema([("kind", pa.string()), ("group", pa.string()), ("related", pa.list_(pa.string()))])
-_NUMBERS = pa.schema([("group", pa.string()), ("popularity", pa.int8()), ("trending", pa.int8())])
+_NUMBERS = pa.schema(
+    [("group", pa.string()), ("popular", pa.float64()), ("popularity", pa.int8()), ("trending", pa.int8())]
+)
+_INPUTS = b"algosync.inputs"
 
 
 class Kept:
@@ -32,25 +38,27 @@ class Kept:
         """Scores as integers, as the last run published them: (person, facet, value, integer); None before it."""
         return self._load("integers")
 
-    def previous(self) -> Previous:
-        """Lists, popularity and trends as the last run published them."""
-        lists, numbers = self._load("lists"), self._load("numbers")
-        if lists is None or numbers is None:
-            return Previous()
-        by_kind: dict[str, dict[str, list[str]]] = {}
-        columns = (lists[name].to_pylist() for name in _LISTS.names)
-        for kind, group, related in zip(*columns, strict=True):
-            by_kind.setdefault(kind, {})[group] = related
-        groups = numbers["group"].to_pylist()
-        return Previous(
-            lists=by_kind,
-            popularity=dict(zip(groups, numbers["popularity"].to_pylist(), strict=True)),
-            trending=dict(zip(groups, numbers["trending"].to_pylist(), strict=True)),
-        )
+    def related(self, catalog: Catalog) -> RelatedItems | None:
+        """Related items as the last run published them, over today's groups; None before the first run.
 
-    def tops(self) -> pa.Table | None:
-        """What is popular and trending: (scope, bucket, group, score, rank); None before the first run."""
-        return self._load("tops")
+        A related group that has left is -1. The scores of lists are not kept.
+        """
+        lists, numbers, tops = (self._load(name) for name in ("lists", "numbers", "tops"))
+        if lists is None or numbers is None or tops is None:
+            return None
+        place = pc.index_in(catalog.groups, value_set=numbers["group"].combine_chunks())
+        found = numbers.take(place)
+        item = _index(tops["group"], catalog)
+        here = pc.greater_equal(item, 0)
+        kinds = sorted(set(lists["kind"].to_pylist()))
+        return RelatedItems(
+            inputs=(lists.schema.metadata or {}).get(_INPUTS, b"").decode(),
+            lists={kind: _lists(lists.filter(pc.equal(lists["kind"], kind)), catalog) for kind in kinds},
+            popular=found["popular"].fill_null(0.0).to_numpy(),
+            popularity=found["popularity"].fill_null(-1).to_numpy(),
+            trending=found["trending"].fill_null(-1).to_numpy(),
+            tops=tops.drop_columns("group").add_column(2, "item", item).filter(here),
+        )
 
     def save(self, integers: pa.Table, found: RelatedItems, catalog: Catalog) -> None:
         """Replaces every file.
@@ -65,8 +73,14 @@ class Kept:
                 pa.array(lists.indptr, pa.int32()), catalog.groups.take(pa.array(lists.related))
             )
             parts.append(pa.table([pa.array([kind] * len(lists), pa.string()), catalog.groups, related], schema=_LISTS))
-        self._store("lists", pa.concat_tables(parts) if parts else _LISTS.empty_table())
-        numbers = [catalog.groups, pa.array(found.popularity, pa.int8()), pa.array(found.trending, pa.int8())]
+        table = pa.concat_tables(parts) if parts else _LISTS.empty_table()
+        self._store("lists", table.replace_schema_metadata({_INPUTS: found.inputs.encode()}))
+        numbers = [
+            catalog.groups,
+            pa.array(found.popular, pa.float64()),
+            pa.array(found.popularity, pa.int8()),
+            pa.array(found.trending, pa.int8()),
+        ]
         self._store("numbers", pa.table(numbers, schema=_NUMBERS))
         groups = catalog.groups.take(found.tops["item"].combine_chunks())
         self._store("tops", found.tops.drop_columns("item").add_column(2, "group", groups))
@@ -78,11 +92,8 @@ class Kept:
         try:
             return pq.read_table(path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise StoreError(
-                f"cannot be read ({type(error).__name__})",
-                where=str(path),
-                hint="Remove it; the next run makes it anew.",
-            ) from None
+            hint = "Remove it; the next run makes it anew"
+            raise StoreError(f"cannot be read ({type(error).__name__})", where=str(path), hint=hint) from None
 
     def _store(self, name: str, table: pa.Table) -> None:
         path = self._directory / f"{name}.parquet"
@@ -94,3 +105,20 @@ class Kept:
             fresh.replace(path)
         except OSError as error:
             raise StoreError(f"cannot be written ({error.strerror})", where=str(path)) from None
+
+
+def _index(groups: pa.ChunkedArray | pa.Array, catalog: Catalog) -> pa.Array:
+    """Index of each group in the catalog, -1 for one that has left."""
+    whole = groups.combine_chunks() if isinstance(groups, pa.ChunkedArray) else groups
+    return pc.index_in(whole, value_set=catalog.groups).fill_null(-1).cast(pa.int32())
+
+
+def _lists(table: pa.Table, catalog: Catalog) -> Lists:
+    """One kind of list, over today's groups."""
+    place = pc.index_in(catalog.groups, value_set=table["group"].combine_chunks())
+    column = table["related"].combine_chunks().take(place)
+    related = _index(column.flatten(), catalog).to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return Lists(indptr=indptr, related=related.astype(np.int32), score=np.zeros(len(related)))

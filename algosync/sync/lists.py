@@ -5,7 +5,7 @@ Chooses what related/ is asked and in which order; how anything is computed is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -55,7 +55,7 @@ class RelatedRules:
     trending_days: int = 7
     viewed_by: Literal["session", "person"] = "session"
     cap_per_person: int = 100
-    shrinkage: float = 10.0
+    shrinkage: float = 100.0
     margin: float = 0.1
     stop_words: Literal["english"] | None = "english"
     facets: tuple[str, ...] = ()
@@ -64,20 +64,6 @@ class RelatedRules:
     popularity: bool = True
     trending: bool = True
     per_bucket: int = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Previous:
-    """What the last run published, by group id.
-
-    Attributes:
-        lists: Kind to group to its list of groups.
-        popularity, trending: Group to its integer.
-    """
-
-    lists: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    popularity: Mapping[str, int] = field(default_factory=dict)
-    trending: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +76,10 @@ class RelatedItems:
         popularity, trending: The integers 0 to 10 that products carry.
         tops: (scope, bucket, item, score, rank): popular and trending everywhere, per category, segment and place;
             scope is for example "popular:segment".
+        inputs: Digest of all that they were computed from.
     """
 
+    inputs: str
     lists: Mapping[Kind, Lists]
     popular: Floats
     popularity: npt.NDArray[np.int8]
@@ -125,7 +113,13 @@ class Evidence:
 
 
 def find(
-    evidence: Evidence, catalog: Catalog, rules: RelatedRules, *, as_of: datetime, previous: Previous
+    evidence: Evidence,
+    catalog: Catalog,
+    rules: RelatedRules,
+    *,
+    as_of: datetime,
+    previous: RelatedItems | None,
+    inputs: str,
 ) -> RelatedItems:
     """Finds every list the rules ask for.
 
@@ -135,22 +129,28 @@ def find(
         rules: What to find.
         as_of: The moment of the run.
         previous: What was published last, which stays while it is nearly as good.
+        inputs: Digest of all the above.
     """
     tops, popular, rising = _tops(evidence, catalog, rules, as_of)
-    lists = _lists(evidence.events, catalog, rules, as_of, popular)
     n, available = rules.per_product, catalog.groups_available()
+    nothing = from_rows([()] * len(catalog.groups))
+    before = {} if previous is None else previous.lists
+    lists = _lists(evidence.events, catalog, rules, as_of, popular)
     return RelatedItems(
+        inputs=inputs,
         lists={
-            kind: keep(
-                _remembered(previous.lists.get(kind, {}), catalog), found, n=n, margin=rules.margin, available=available
-            )
+            kind: keep(before.get(kind, nothing), found, n=n, margin=rules.margin, available=available)
             for kind, found in lists.items()
         },
         popular=popular,
-        popularity=trending.buckets(popular, _before(previous.popularity, catalog)),
-        trending=trending.buckets(rising, _before(previous.trending, catalog)),
+        popularity=_moved(popular, None if previous is None else previous.popularity, on=rules.popularity),
+        trending=_moved(rising, None if previous is None else previous.trending, on=rules.trending),
         tops=tops,
     )
+
+
+def _moved(scores: Floats, previous: npt.NDArray[np.integer[Any]] | None, *, on: bool) -> npt.NDArray[np.int8]:
+    return trending.buckets(scores, previous) if on else np.zeros(len(scores), dtype=np.int8)
 
 
 def _lists(
@@ -236,19 +236,3 @@ def _tops(
         top = trending.top(table, n=rules.per_bucket, available=available, popularity=overall)
         cut.append(top.add_column(0, "scope", pa.array([scope] * top.num_rows, pa.string())))
     return pa.concat_tables(cut), overall, trend
-
-
-def _remembered(lists: Mapping[str, Sequence[str]], catalog: Catalog) -> Lists:
-    """Published lists over today's groups; a group that has left is -1, so that its lists are replaced."""
-    index = {group: number for number, group in enumerate(catalog.groups.to_pylist())}
-    rows: list[Sequence[int]] = [()] * len(index)
-    for group, items in lists.items():
-        if group in index:
-            rows[index[group]] = [index.get(item, -1) for item in items]
-    return from_rows(rows)
-
-
-def _before(integers: Mapping[str, int], catalog: Catalog) -> npt.NDArray[np.int64] | None:
-    if not integers:
-        return None
-    return np.array([integers.get(group, -1) for group in catalog.groups.to_pylist()], dtype=np.int64)

@@ -100,7 +100,7 @@ class EventStock:
 
 def read_indices(
     client: ReadClient, indices: Sequence[str], attributes: Sequence[str], *, progress: Callable[[int], None]
-) -> tuple[Observed, Iterable[Records]]:
+) -> tuple[Observed, Iterator[Records]]:
     """Reads every index once: its settings, what of ours is on its products, and the products themselves.
 
     Args:
@@ -108,16 +108,21 @@ def read_indices(
         indices: The product indices.
         attributes: What is needed of a product; none for its objectID alone.
         progress: Called with how many more products were read.
+
+    Returns:
+        What was observed, whose versions fill while the products are taken; and the products.
     """
     versions: dict[str, Versions] = {index: {} for index in indices}
-    batches: list[Records] = []
-    for index in indices:
-        for batch in reader.products(client, index, attributes):
-            versions[index].update(batch.versions)
-            batches.append(batch.records)
-            progress(len(batch.records))
     settings = {index: client.get_settings(index) for index in indices}
-    return Observed(versions=versions, settings=settings), batches
+
+    def batches() -> Iterator[Records]:
+        for index in indices:
+            for batch in reader.products(client, index, attributes):
+                versions[index].update(batch.versions)
+                progress(len(batch.records))
+                yield batch.records
+
+    return Observed(versions=versions, settings=settings), batches()
 
 
 def needed_attributes(rules: CatalogRules) -> list[str]:

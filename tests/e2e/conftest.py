@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from algosync.mock.algolia import MockAlgolia
 from algosync.mock.algolia import Snapshot as MockSnapshot
 from algosync.mock.server import MockServer
 from algosync.runtime import Runtime
+from algosync.sync.stages import Silent
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ALGOSYNC = Path(sys.executable).with_name("algosync")
@@ -87,14 +87,6 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-class Quiet:
-    """Nobody watches."""
-
-    @contextmanager
-    def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        yield lambda _: None
-
-
 class Shop:
     """A shop: its files, settings, Algolia and the commands it runs."""
 
@@ -151,7 +143,7 @@ class Shop:
         self.configure(actions={"file": "actions.json"})
 
     def runtime(self) -> Runtime:
-        return Runtime.open(self.config, progress=Quiet(), clock=lambda: self.now)
+        return Runtime.open(self.config, progress=Silent(), clock=lambda: self.now)
 
     def setup(self) -> dict[str, Any]:
         return self.runtime().setup(confirm=lambda _: True)
@@ -322,12 +314,13 @@ def small(shop: Shop) -> Shop:
 @pytest.fixture(scope="session")
 def _synced_once(server: MockServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, MockSnapshot, Any]:
     live = tmp_path_factory.mktemp("live")
-    server.algolia = MockAlgolia()
+    before, server.algolia = server.algolia, MockAlgolia()
     shop = _furnish(Shop(live, server))
     report = shop.sync()
     kept = tmp_path_factory.mktemp("kept") / "copy"
     shutil.copytree(live, kept)
-    return live, kept, server.algolia.snapshot(), report
+    there, server.algolia = server.algolia.snapshot(), before
+    return live, kept, there, report
 
 
 @pytest.fixture
@@ -344,3 +337,11 @@ def synced(_synced_once: tuple[Path, Path, MockSnapshot, Any], server: MockServe
     made.source("events.jsonl")
     made.first = deepcopy(report)
     return made
+
+
+@pytest.fixture
+def synced_content(_synced_once: tuple[Path, Path, MockSnapshot, Any]) -> Any:
+    """What the mock holds after one undisturbed sync of the small shop."""
+    scratch = MockAlgolia()
+    scratch.restore(_synced_once[2])
+    return orjson.loads(orjson.dumps(scratch.content(), option=orjson.OPT_SORT_KEYS))
