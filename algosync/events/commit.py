@@ -1,13 +1,16 @@
 """The one transaction that makes a change part of the log, and the lock that keeps writers apart.
 
-Segments are written before; here only rows of the state database change. Whoever calls has the transaction, and may
-put more into it.
+Segments are written meanwhile, and are complete before the transaction names them; here only rows of the state
+database change. Whoever calls has the transaction, and may put more into it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -57,28 +60,43 @@ def write(directory: Path, change: Change, last: int) -> list[Segment]:
     return [write_segment(directory, number, kind, table, change.source) for number, (kind, table) in numbered]
 
 
-def commit(connection: Connection, change: Change, segments: list[Segment], last: int) -> None:
+@contextmanager
+def writing(directory: Path, change: Change, last: int) -> Iterator[Callable[[], list[Segment]]]:
+    """Write a change's segments beside what else there is to do; yields what waits for them.
+
+    The files are complete, or have failed, when the block is left, however that happens.
+    """
+    with ThreadPoolExecutor(1, "algosync-segments") as pool:
+        yield pool.submit(write, directory, change, last).result
+
+
+def commit(connection: Connection, change: Change, written: Callable[[], list[Segment]], last: int) -> list[Segment]:
     """Add a change to the manifest, the dictionary and the resolutions.
 
     Args:
         connection: A transaction that writes.
         change: What is added.
-        segments: The files that hold it.
+        written: Waits for the files that hold it, see `writing`.
         last: The last segment that the writer knows of.
 
+    Returns:
+        The files.
+
     Raises:
-        StoreError: Somebody else added segments since.
+        StoreError: Somebody else added segments since, or the files could not be written.
     """
     if last_segment(connection) != last:
         hint = "Nothing was taken in; run again"
         raise StoreError("another process wrote to the event log meanwhile", where="segments", hint=hint)
-    if segments:
-        rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
-        connection.execute(insert(tables.segments), rows)
     for kind, new in change.ids.items():
         _insert_ids(connection, kind, new)
     if change.resolutions is not None:
         connection.execute(insert(tables.resolutions), change.resolutions.to_pylist())
+    segments = written()
+    if segments:
+        rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
+        connection.execute(insert(tables.segments), rows)
+    return segments
 
 
 def move_cursor(connection: Connection, source: str, cursor: str) -> None:

@@ -24,15 +24,34 @@ KINDS: tuple[IdKind, ...] = ("token", "object")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A text column as integers of the dictionary.
+
+    Args:
+        values: The texts, each once.
+        ids: Their ids (int32).
+        places: Per row, where its text stands in `values`; null for none.
+    """
+
+    values: pa.Array
+    ids: pa.Array
+    places: pa.Array
+
+    def ids_by_row(self) -> pa.Array:
+        """Return each row's id (int32), or null."""
+        return self.ids.take(self.places)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
     """Text columns as integers of the dictionary.
 
     Args:
-        columns: One int32 array per column asked for.
+        columns: The columns asked for.
         new: Ids that the dictionary did not hold (IDS).
     """
 
-    columns: list[pa.Array]
+    columns: list[Column]
     new: pa.Table
 
 
@@ -76,10 +95,12 @@ class Memory:
 
     def fresh(self, accepted: pa.Table) -> Any:
         """Return the row numbers (sorted) of events that the log does not hold, the first of each key."""
-        keys = accepted.select(["key_hi", "key_lo"])
-        keys = keys.append_column("n", pa.array(np.arange(keys.num_rows, dtype=np.int64)))
-        with lent(self._con, batch=keys):
-            first = arrow(self._con, "SELECT key_hi, key_lo, min(n) AS n FROM batch GROUP BY key_hi, key_lo")
+        first = accepted.select(["key_hi", "key_lo"])
+        first = first.append_column("n", pa.array(np.arange(first.num_rows, dtype=np.int64)))
+        half = np.sort(first.column("key_hi").to_numpy())
+        if (half[1:] == half[:-1]).any():
+            with lent(self._con, batch=first):
+                first = arrow(self._con, "SELECT key_hi, key_lo, min(n) AS n FROM batch GROUP BY key_hi, key_lo")
         # One half of a key finds nearly all that are new, at a quarter of the cost of both.
         with lent(self._con, batch=first):
             likely = arrow(self._con, "SELECT * FROM batch SEMI JOIN keys USING (key_hi)")
@@ -92,13 +113,18 @@ class Memory:
 
     def encode(self, kind: IdKind, *columns: pa.ChunkedArray) -> Encoded:
         """Replace texts by their ids; texts seen for the first time get the next ids in their own order."""
-        parts = [_encoded(column) for column in columns]
-        together = pa.concat_arrays([part.dictionary for part in parts]).dictionary_encode()
-        found, new = self._numbers(kind, together.dictionary)
-        ids, start, encoded = found.take(together.indices), 0, []
+        parts = [column.combine_chunks().dictionary_encode() for column in columns]
+        together = pa.concat_arrays([part.dictionary for part in parts])
+        if sum(len(part.dictionary) > 0 for part in parts) > 1:
+            together = together.dictionary_encode()
+            found, new = self._numbers(kind, together.dictionary)
+            found = found.take(together.indices)
+        else:
+            found, new = self._numbers(kind, together)
+        start, encoded = 0, []
         for part in parts:
             size = len(part.dictionary)
-            encoded.append(ids.slice(start, size).take(part.indices))
+            encoded.append(Column(values=part.dictionary, ids=found.slice(start, size), places=part.indices))
             start += size
         return Encoded(columns=encoded, new=new)
 
@@ -194,10 +220,6 @@ class Memory:
     def _greatest(self, table: str, column: str) -> int:
         [(found,)] = run(self._con, f"SELECT coalesce(max({column}), 0) FROM {table}")  # noqa: S608
         return int(found)
-
-
-def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    return column.combine_chunks().dictionary_encode()
 
 
 def _versions(found: pa.Table) -> Versions:

@@ -1,7 +1,7 @@
 """Writing the event log: one batch, one transaction.
 
-Files come first, then one transaction with the manifest, the cursor, new ids and the quarantine: after a crash the log
-is as before, and the next writer removes the files that no manifest names. A dry run uses the scratch writer: the same
+One transaction takes the manifest, the cursor, new ids and the quarantine, and ends only when the files it names are
+complete: after a crash the log is as before, and the next writer removes the files that no manifest names. A dry run uses the scratch writer: the same
 code with its own place to put things, on top of a log that it only reads.
 """
 
@@ -22,10 +22,10 @@ from sqlalchemy import select
 from algosync.errors import StoreError
 from algosync.events import quarantine
 from algosync.events.clean import Cleaned
-from algosync.events.commit import Change, commit, last_segment, lock, move_cursor, write
+from algosync.events.commit import Change, commit, last_segment, lock, move_cursor, writing
 from algosync.events.duck import arrow, lent
 from algosync.events.log import RESOLUTIONS, EventLog, products_in
-from algosync.events.memory import Memory, Versions
+from algosync.events.memory import Column, Memory, Versions
 from algosync.events.schema import ITEMS, LOG
 from algosync.events.segments import Segment, remove_orphans, scan
 from algosync.stores import tables
@@ -103,9 +103,9 @@ class _Writer:
         fresh = self._fresh(cleaned.accepted)
         change = self._change(fresh, products, source)
         appended = _counted(cleaned, change)
-        segments = write(self._into.directory, change, self._last_segment)
-        with self._into.write() as connection:
-            commit(connection, change, segments, self._last_segment)
+        last = self._last_segment
+        with writing(self._into.directory, change, last) as written, self._into.write() as connection:
+            segments = commit(connection, change, written, last)
             quarantine.settle(connection, cleaned, source)
             if cursor is not None:
                 move_cursor(connection, source, cursor)
@@ -137,9 +137,9 @@ class _Writer:
         change = Change(
             events=LOG.empty_table(), items=versions.new, products=None, ids={}, source=None, resolutions=resolutions
         )
-        segments = write(self._into.directory, change, self._last_segment)
-        with self._into.write() as connection:
-            commit(connection, change, segments, self._last_segment)
+        last = self._last_segment
+        with writing(self._into.directory, change, last) as written, self._into.write() as connection:
+            segments = commit(connection, change, written, last)
         self._learn(change, segments)
         return int(resolutions.num_rows)
 
@@ -174,8 +174,10 @@ class _Writer:
             return Change(events=LOG.empty_table(), items=ITEMS.empty_table(), products=None, ids={}, source=source)
         tokens = self._memory.encode("token", fresh.column("user_token"), fresh.column("authenticated_user_token"))
         objects = self._memory.encode("object", fresh.column("object_id"))
-        items, price, new = self._items(fresh, objects.columns[0], products)
-        made = {"token": tokens.columns[0], "auth": tokens.columns[1], "object": objects.columns[0], "item": items}
+        [named] = objects.columns
+        items, price, new = self._items(fresh, named, products)
+        token, auth = (column.ids_by_row() for column in tokens.columns)
+        made = {"token": token, "auth": auth, "object": named.ids_by_row(), "item": items}
         made["price"] = price
         events = pa.table(
             [made.get(name, fresh[name] if name in fresh.column_names else None) for name in LOG.names], schema=LOG
@@ -189,16 +191,12 @@ class _Writer:
             source=source,
         )
 
-    def _items(self, fresh: pa.Table, objects: pa.Array, products: pa.Table) -> tuple[Any, Any, pa.Table]:
+    def _items(self, fresh: pa.Table, objects: Column, products: pa.Table) -> tuple[Any, Any, pa.Table]:
         """Return each event's item and price, and the versions that are new."""
-        encoded = objects.dictionary_encode()
-        first = pc.index_in(encoded.dictionary, value_set=objects)
-        wanted = pa.table(
-            {"object": encoded.dictionary, "value": fresh.column("object_id").combine_chunks().take(first)}
-        )
+        wanted = pa.table({"object": objects.ids, "value": objects.values})
         versions = self._memory.versions(wanted, products)
-        items = versions.item.take(encoded.indices)
-        price = pc.coalesce(fresh.column("price").combine_chunks(), versions.price.take(encoded.indices))
+        items = versions.item.take(objects.places)
+        price = pc.coalesce(fresh.column("price").combine_chunks(), versions.price.take(objects.places))
         filters = fresh.column("facet_filters")
         if filters.null_count == len(filters):
             return items, price, versions.new

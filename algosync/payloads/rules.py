@@ -46,8 +46,8 @@ def segment_rules(segments: Iterable[Segment], policy: FilterPolicy, target: Tar
 
 
 def rule_id(segment: Segment) -> str:
-    """Name a segment's Rule: its priority stands first, padded, so that Rules list in their order."""
-    return f"{PREFIX}{segment.priority:06d}-{segment.slug}"
+    """Name a segment's Rule: its priority and its slug."""
+    return f"{PREFIX}{segment.priority}-{segment.slug}"
 
 
 def rule_problem(rule: Mapping[str, Any]) -> str | None:

@@ -23,7 +23,7 @@ def segment(**changes) -> Segment:
 def test_the_rule_of_a_segment() -> None:
     made = segment_rules([segment(user_data={"banner": "gold", "level": 2})], POLICY, TARGET)
     assert orjson.loads(made.payloads[0].body) == {
-        "objectID": "algosync-000020-vip",
+        "objectID": "algosync-20-vip",
         "conditions": [{"context": "algosync-vip"}],
         "consequence": {
             "params": {"optionalFilters": [["brand:Apple<score=2000>"]]},
