@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import ibis
@@ -290,11 +291,14 @@ class Runtime:
     def _backend(self) -> Iterator[Backend]:
         # No extension may be fetched from elsewhere; and without ICU every time is UTC, whatever the machine's zone.
         offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        backend = ibis.duckdb.connect(memory_limit=self.settings.state.memory_limit, **offline)
-        try:
-            yield backend
-        finally:
-            backend.disconnect()
+        with TemporaryDirectory(prefix="algosync-") as spill:
+            backend = ibis.duckdb.connect(
+                memory_limit=self.settings.state.memory_limit, temp_directory=spill, **offline
+            )
+            try:
+                yield backend
+            finally:
+                backend.disconnect()
 
     def _reader(self) -> ReadClient:
         algolia = self.settings.algolia

@@ -1,8 +1,8 @@
 """Writing the event log: one batch, one transaction.
 
 One transaction takes the manifest, the cursor, new ids and the quarantine, and ends only when the files it names are
-complete: after a crash the log is as before, and the next writer removes the files that no manifest names. A dry run uses the scratch writer: the same
-code with its own place to put things, on top of a log that it only reads.
+complete: after a crash the log is as before, and the next writer removes the files that no manifest names. A dry run
+uses the scratch writer: the same code with its own place to put things, on top of a log that it only reads.
 """
 
 from __future__ import annotations

@@ -90,6 +90,8 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 class Shop:
     """A shop: its files, settings, Algolia and the commands it runs."""
 
+    program = ALGOSYNC
+
     def __init__(self, folder: Path, server: MockServer) -> None:
         self.folder = folder
         self.server = server
@@ -118,7 +120,7 @@ class Shop:
     def source(self, path: str, **over: Any) -> None:
         """One source of events, in the columns of `events` unless told otherwise."""
         optional = {"name": "shop", "type": "files", "path": path, "columns": COLUMNS, "timezone": "UTC"}
-        self.configure(sources=[merged(optional, over)])
+        self.configure(sources=[{key: value for key, value in {**optional, **over}.items() if value is not None}])
 
     def write(self, name: str, document: Any) -> Path:
         """A JSON file."""
@@ -227,7 +229,13 @@ def _products() -> list[dict[str, Any]]:
     phones = [199, 349, 499, 500, 899, 1199]
     lamps = [12, 18, 25, 60]
     made = [
-        {"objectID": f"book-{n}", "name": f"Novel number {n}", "brand": f"House {n % 3}", "categories": ["Books"], "price": p}
+        {
+            "objectID": f"book-{n}",
+            "name": f"Novel number {n}",
+            "brand": f"House {n % 3}",
+            "categories": ["Books"],
+            "price": p,
+        }
         for n, p in enumerate(books, start=1)
     ]
     made += [
@@ -250,7 +258,9 @@ def _visits() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
 
     def saw(who: str, day: int, minute: int, what: str, product: str, **more: Any) -> None:
-        made.append({"at": f"2026-11-{day:02d}T10:{minute:02d}:00Z", "who": who, "what": what, "product": product, **more})
+        made.append(
+            {"at": f"2026-11-{day:02d}T10:{minute:02d}:00Z", "who": who, "what": what, "product": product, **more}
+        )
 
     for n, who in enumerate(("reader-1", "reader-2", "reader-3")):
         for minute, product in enumerate(("book-2", "book-4", "book-6", "book-7", "lamp-2")):

@@ -153,7 +153,13 @@ def test_insights_events_on_a_catalog_from_the_index_and_from_a_file(shop, share
     assert there["products"]["settings"] == full["products"]["settings"]
 
     # The same products from a file, with one that the index does not hold.
-    absent = {"objectID": "nowhere", "name": "Gyrocopter", "brand": "Autogiro", "categories": ["Rotorcraft"], "price": 5}
+    absent = {
+        "objectID": "nowhere",
+        "name": "Gyrocopter",
+        "brand": "Autogiro",
+        "categories": ["Rotorcraft"],
+        "price": 5,
+    }
     shop.write("products.json", [*products, newcomer, absent])
     shop.configure(catalog={"type": "files", "path": "products.json"})
     shop.feed([products[5]])

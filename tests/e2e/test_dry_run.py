@@ -57,7 +57,9 @@ def test_what_is_there_stays_as_it_is(small, state_url):
     small.configure(state={"url": state_url})
     small.sync()
     small.events(MORE)
-    small.feed([{"objectID": "book-1", "name": "Novel number 1, second edition", "categories": ["Books"], "price": 9.5}])
+    small.feed(
+        [{"objectID": "book-1", "name": "Novel number 1, second edition", "categories": ["Books"], "price": 9.5}]
+    )
     there, files, tables, writes = small.content(), small.files(), _tables(state_url), small.writes()
 
     shown = small.sync(dry_run=True)

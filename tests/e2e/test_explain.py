@@ -40,7 +40,8 @@ def test_the_arithmetic_adds_up(synced):
     member = {segment["id"]: segment["member"] for segment in found["segments"]}
     assert member == {"phones": True, "segment2": False}
     assert [action["fires"] for action in found["actions"]] == [False]
-    assert synced.runtime().explain("reader-1")["actions"][0]["fires"] is True
+    (action,) = synced.runtime().explain("reader-1", place="search")["actions"]
+    assert (action["id"], action["fires"]) == ("cheap-books-first", True)
 
 
 def test_nobody_is_made_up(synced):
@@ -51,7 +52,13 @@ def test_nobody_is_made_up(synced):
 
 def test_memberships_keep_when_and_why_they_began_and_ended(synced):
     bought = [
-        {"at": f"2026-11-20T10:{n:02d}:00Z", "who": "caller-1", "what": "purchase", "product": f"book-{n}", "order": "o9"}
+        {
+            "at": f"2026-11-20T10:{n:02d}:00Z",
+            "who": "caller-1",
+            "what": "purchase",
+            "product": f"book-{n}",
+            "order": "o9",
+        }
         for n in (2, 3, 4)
     ]
     synced.events([{**row, "price": 20, "quantity": 9} for row in bought])
