@@ -18,7 +18,7 @@ _PURCHASES = """
 COPY (
     SELECT transaction_timestamp, household_id, product_id, basket_id, store_id, quantity,
         round(sales_value / greatest(quantity, 1), 4) AS unit_price,
-        round(retail_disc + coupon_disc, 4) AS discount
+        round((retail_disc + coupon_disc) / greatest(quantity, 1), 4) AS discount
     FROM read_parquet($transactions)
     ORDER BY transaction_timestamp, basket_id, product_id
 ) TO '{target}' (FORMAT parquet, COMPRESSION zstd)

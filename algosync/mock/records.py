@@ -72,7 +72,8 @@ class Stage:
 
     def _put(self, object_id: str, record: Record, touched: frozenset[str] | None, position: int) -> None:
         try:
-            data = orjson.dumps(record)
+            # A copy: orjson leaves the buffer that it wrote into as large as it grew.
+            data = bytes(memoryview(orjson.dumps(record)))
         except TypeError:  # an Increment left the 64 bits
             raise AlgoliaError("Number out of range", status=400, position=position, object_id=object_id) from None
         if len(data) > self.bytes_max:

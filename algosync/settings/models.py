@@ -153,6 +153,7 @@ class ReadinessSettings(Section):
     min_sessions: int = Field(default=2, ge=1)
     min_events: int = Field(default=3, ge=1)
     min_products: int = Field(default=3, ge=1)
+    min_values: int = Field(default=2, ge=1)
 
 
 class ProfilesSettings(Section):

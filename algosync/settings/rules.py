@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -176,7 +175,7 @@ def affinity_rules(settings: Settings) -> AffinityRules:
         weights=kind_weights(settings),
         facets=tuple(names.values()),
         half_life_days=settings.profiles.half_life_days,
-        never=_never(settings, names),
+        never=never(settings),
     )
 
 
@@ -185,7 +184,9 @@ def kind_weights(settings: Settings) -> dict[str, float]:
     return {kind: getattr(settings.events, kind) for kind in KINDS}
 
 
-def _never(settings: Settings, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def never(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Patterns of sensitive values by the facet's full name."""
+    names = facet_names(settings)
     return {names[name]: facet.never for name, facet in settings.facets.items() if facet.never}
 
 
@@ -197,6 +198,7 @@ def readiness_rules(settings: Settings) -> ReadinessRules:
         min_sessions=ready.min_sessions,
         min_events=ready.min_events,
         min_products=ready.min_products,
+        min_values=ready.min_values,
     )
 
 
@@ -209,7 +211,7 @@ def filter_policy(settings: Settings, declared: frozenset[str] | None) -> Filter
         levels=settings.filters.levels,
         max=settings.filters.max,
         declared=declared,
-        never=_never(settings, names),
+        never=never(settings),
     )
 
 

@@ -99,6 +99,7 @@ def load_segments(settings: Settings, base: Path) -> Segments:
         _document(path),
         affinity_facet=None if facet is None else names[facet],
         facets=sorted(names.values()),
+        never=made.never(settings),
         where=str(settings.segments.file),
     )
 

@@ -23,7 +23,7 @@ from algosync.profiles.actions import Actions, Situation, fires
 from algosync.profiles.affinity import arithmetic
 from algosync.profiles.verdicts import evaluate, person_of, why
 from algosync.sync.cycle import Hands, ShopRules, common_policy
-from algosync.sync.people import VALUES_KEPT, PeopleRules, census
+from algosync.sync.people import PeopleRules, census
 from algosync.sync.users import read_users
 
 EVENTS_SHOWN = 5
@@ -119,7 +119,7 @@ def explain(backend: Backend, case: Case) -> dict[str, Any] | None:
     if known is None:
         return None
     row = tables.visitors.filter(tables.visitors.person == case.person).to_pyarrow().to_pylist()[0]
-    scores = tables.scores.filter((tables.scores.person == case.person) & (tables.scores["rank"] <= VALUES_KEPT))
+    scores = tables.scores.filter(tables.scores.person == case.person)
     ranked = scores.order_by("facet", "rank").to_pyarrow().to_pylist()
     net = tables.net.filter(tables.net.person == case.person)
     sums = arithmetic(net, tables.item_values, case.rules.affinity, as_of=case.as_of).to_pyarrow()

@@ -20,12 +20,12 @@ from algosync.payloads.hysteresis import by_person, integer_table
 from algosync.payloads.records import Profile
 from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
 from algosync.profiles.attributes import attributes
-from algosync.profiles.conditions import AffinityIs, Segments, leaves
+from algosync.profiles.conditions import Segments
 from algosync.profiles.facts import facts
 from algosync.profiles.identity import left_out, streams, usable
 from algosync.profiles.readiness import ReadinessRules, readiness
 from algosync.profiles.returns import net_of_returns
-from algosync.profiles.segments import Known, contexts, memberships
+from algosync.profiles.segments import Known, contexts, memberships, segment_scores
 from algosync.profiles.visitors import visitors
 
 VALUES_KEPT = 10
@@ -91,7 +91,8 @@ class Census:
         events: Identified events that may count towards profiles, returns included.
         net: The same without returns and what they took back.
         item_values: (item, facet, value).
-        scores: (person, facet, value, score, …), all values.
+        scores: (person, facet, value, score, rank …): the first few values of each facet.
+        segment_scores: (person, facet, value, score, …): the values that segments name.
         attributes: (person, key, value).
         visitors: One row per person.
         facts: Of the segments.
@@ -101,6 +102,7 @@ class Census:
     net: ir.Table
     item_values: ir.Table
     scores: ir.Table
+    segment_scores: ir.Table
     attributes: ir.Table
     visitors: ir.Table
     facts: ir.Table
@@ -108,7 +110,7 @@ class Census:
     @property
     def known(self) -> Known:
         """What segments are judged by."""
-        return Known(facts=self.facts, scores=self.scores, attributes=self.attributes, visitors=self.visitors)
+        return Known(facts=self.facts, scores=self.segment_scores, attributes=self.attributes, visitors=self.visitors)
 
 
 def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: datetime, users: pa.Table | None) -> Census:
@@ -136,11 +138,9 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
         usable(log, as_of=as_of, events_per_hour_max=rules.events_per_hour_max).select(*columns),
     )
     net = kept("net", net_of_returns(events)) if _has_returns(events) else _without_returns(events)
-    top = None if _needs_all_scores(rules.segments) else VALUES_KEPT
-    scores = kept(
-        "scores",
-        top_scores(net, item_values, rules.affinity, landmark=landmark_of(as_of), top=top),
-    )
+    landmark = landmark_of(as_of)
+    scores = kept("scores", top_scores(net, item_values, rules.affinity, landmark=landmark, top=VALUES_KEPT))
+    named = segment_scores(net, item_values, rules.affinity, rules.segments, landmark=landmark)
     told = lent(backend, "people_users", users) if users is not None else None
     seen = visitors(events, as_of=as_of, values=scores)
     return Census(
@@ -148,6 +148,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
         net=net,
         item_values=item_values,
         scores=scores,
+        segment_scores=kept("segment_scores", named),
         attributes=kept("attributes", attributes(events, told)),
         visitors=kept("visitors", seen.inner_join(readiness(seen, rules.readiness), "person")),
         facts=kept("facts", facts(net, item_values, rules.segments, as_of=as_of)),
@@ -167,10 +168,6 @@ def _has_returns(events: ir.Table) -> bool:
 def _without_returns(events: ir.Table) -> ir.Table:
     """What `net_of_returns` gives where nothing was returned, without its joins."""
     return events.mutate(net_quantity=events.quantity.fill_null(1).cast("float64"))
-
-
-def _needs_all_scores(segments: Segments) -> bool:
-    return any(isinstance(leaf, AffinityIs) for segment in segments.items for leaf in leaves(segment.when))
 
 
 def people(
@@ -195,7 +192,7 @@ def people(
     every = backend.table("events")
     limit = rules.events_per_hour_max
     before = (previous if previous is not None else _PREVIOUS.empty_table()).rename_columns({"integer": "previous"})
-    scores = tables.scores.filter(tables.scores["rank"] <= VALUES_KEPT)
+    scores = tables.scores
     old = lent(backend, "people_previous", before)
     scored = scores.left_join(old, ["person", "facet", "value"]).select("person", "facet", "value", "score", "previous")
     ordered = scored.order_by("person", "facet", "value").to_pyarrow()

@@ -1,0 +1,91 @@
+"""The command as programs use it: one JSON document on stdout, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+
+from algosync.algolia.client import ReadClient, Target
+
+pytestmark = pytest.mark.e2e
+
+
+def document(done: subprocess.CompletedProcess[str], code: int = 0) -> Any:
+    """The one document that stdout holds."""
+    assert done.returncode == code, done.stderr
+    found, end = json.JSONDecoder().raw_decode(done.stdout)
+    assert done.stdout[end:].strip() == ""
+    return found
+
+
+def test_the_way_of_a_program(small):
+    planned = document(small.command("plan", "--check", "--json"), code=3)
+    assert planned["dry_run"] is True
+    assert planned["plan"]["operations"] == 27
+    assert not small.state.exists()
+
+    said = document(small.command("sync", "--json"))
+    counts = ("read", "accepted", "rejected", "duplicates", "waiting", "ignored", "no_consent")
+    assert [said["events"][name] for name in counts] == [39, 39, 0, 0, 0, 0, 0]
+    assert said["profiles"] == 6
+    assert {name: found["members"] for name, found in said["segments"].items()} == {"segment2": 3, "phones": 2}
+    assert said["related"]["similar"] == said["related"]["related"] == 18
+    assert said["related"]["bought_together"] == 4
+    assert said["related"]["viewed_together"] >= 0
+    keys = ("add", "update", "delete", "unchanged", "operations", "records_added")
+    assert [said["plan"][name] for name in keys] == [27, 0, 0, 0, 27, 7]
+    assert said["plan"]["bytes"] > 1000
+    assert said["pushed"]["operations"] == 27
+    stages = {"catalog", "pull", "profiles", "segments", "related", "payloads", "plan", "push"}
+    assert stages <= set(said["seconds"])
+    assert all(isinstance(spent, float) for spent in said["seconds"].values())
+
+    again = document(small.command("plan", "--check", "--json"))
+    assert again["plan"]["operations"] == 0
+    assert again["plan"]["unchanged"] == 27
+
+
+def test_people_read_tables_and_errors(synced):
+    shown = synced.command("status")
+    assert shown.returncode == 0
+    assert "39 events up to 2026-11-18" in shown.stdout
+    synced.config.write_text('[algolia]\napp = "A"\n[push]\nrelated = "perhaps"\n', encoding="utf-8")
+    failed = document(synced.command("sync", "--json"), code=1)
+    assert failed["error"]["type"] == "ConfigError"
+    for key in ("algolia.app_id: is missing", "algolia.app: unknown key", "push.related: must be true or false"):
+        assert key in failed["error"]["message"]
+    usage = synced.command("sync", "--only", "colours")
+    assert (usage.returncode, usage.stdout) == (2, "")
+    assert "related" in usage.stderr
+    nowhere = synced.command("plan", "--config", "nowhere.toml")
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+    assert "no settings file there" in nowhere.stderr
+
+
+def test_the_mock_serves_until_it_is_told_to_stop(shop):
+    shop.write("products.json", [{"objectID": "1", "name": "Lamp", "brand": "Lumen"}])
+    command = [str(shop.program), "mock", "--port", "0", "--json", "--load", "products=products.json"]
+    command += ["--facets", "products=brand"]
+    process = subprocess.Popen(
+        command, cwd=shop.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
+    try:
+        text = ""
+        for line in process.stdout:
+            text += line
+            if line.rstrip() == "}":
+                break
+        said = json.loads(text)
+        assert said["indices"] == {"products": 1}
+        with ReadClient(Target(app_id=said["app_id"], hosts=(said["url"],)), "mock-read") as client:
+            assert [hit["objectID"] for hit in client.search("products", {"query": "lamp"})["hits"]] == ["1"]
+            assert client.get_settings("products")["attributesForFaceting"] == ["brand"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert rest == ""

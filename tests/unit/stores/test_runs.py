@@ -1,0 +1,47 @@
+"""The record of runs, and what they spent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from algosync.stores import runs as module
+from algosync.stores.runs import Run, last_runs, note_run, operations_since
+from algosync.stores.state import open_state
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def state(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True) as opened:
+        yield opened
+
+
+def _run(minutes_ago, operations=None, outcome="done"):
+    report = {} if operations is None else {"pushed": {"operations": operations}, "events": {"read": 3}}
+    started = NOW - timedelta(minutes=minutes_ago)
+    return Run(command="sync", started_at=started, as_of=None, outcome=outcome, report=report)
+
+
+def test_the_latest_come_first_and_whole(state):
+    made = [_run(30, 5), _run(20, outcome="shop: gone"), _run(10, 7)]
+    for run in made:
+        note_run(state, run)
+    assert last_runs(state) == made[::-1]
+    assert last_runs(state, 1) == [made[2]]
+
+
+def test_only_the_last_hour_is_spent(state):
+    for run in (_run(61, 100), _run(60, 50), _run(59, 5), _run(1, 7), _run(0)):
+        note_run(state, run)
+    assert operations_since(state, NOW, timedelta(hours=1)) == 12
+    assert operations_since(state, NOW, timedelta(hours=2)) == 162
+
+
+def test_old_runs_are_forgotten(state, monkeypatch):
+    monkeypatch.setattr(module, "KEPT", 3)
+    for minutes in range(5, 0, -1):
+        note_run(state, _run(minutes, minutes))
+    assert [run.report["pushed"]["operations"] for run in last_runs(state, 10)] == [1, 2, 3]

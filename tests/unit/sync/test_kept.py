@@ -1,0 +1,94 @@
+"""What a run leaves to the next: read back as it was, over whatever groups there are then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from algosync.catalog.build import build
+from algosync.catalog.rules import CatalogRules
+from algosync.errors import StoreError
+from algosync.related.topk import from_rows
+from algosync.sync.kept import Kept
+from algosync.sync.lists import RelatedItems
+
+INTEGERS = pa.table({"person": [1], "facet": ["brand"], "value": ["Acme"], "integer": pa.array([20], pa.int8())})
+
+
+def _catalog(*names):
+    return build([[{"objectID": name} for name in names]], CatalogRules())
+
+
+def _items():
+    tops = pa.table(
+        {
+            "scope": ["popular:everywhere"] * 2,
+            "bucket": ["", ""],
+            "item": pa.array([2, 0], pa.int32()),
+            "score": [3.0, 1.0],
+            "rank": pa.array([1, 2], pa.int64()),
+        }
+    )
+    return RelatedItems(
+        inputs="abc",
+        lists={"similar": from_rows([[1, 2], [], [0]]), "related": from_rows([[2], [0], []])},
+        popular=np.array([1.0, 0.0, 3.0]),
+        popularity=np.array([4, 0, 10], dtype=np.int8),
+        trending=np.array([0, 1, 2], dtype=np.int8),
+        tops=tops,
+    )
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return Kept(tmp_path / "results")
+
+
+def test_before_the_first_run_there_is_nothing_and_reading_makes_nothing(kept, tmp_path):
+    assert kept.integers() is None
+    assert kept.related(_catalog("a")) is None
+    assert not (tmp_path / "results").exists()
+
+
+def test_all_comes_back_as_it_was(kept, tmp_path):
+    catalog = _catalog("a", "b", "c")
+    kept.save(INTEGERS, _items(), catalog)
+    assert kept.integers() == INTEGERS
+    found = kept.related(catalog)
+    assert found.inputs == "abc"
+    assert set(found.lists) == {"similar", "related"}
+    for kind, lists in _items().lists.items():
+        assert [[item for item, _ in found.lists[kind].of(row)] for row in range(3)] == [
+            [item for item, _ in lists.of(row)] for row in range(3)
+        ]
+    assert found.popularity.tolist() == [4, 0, 10]
+    assert found.trending.tolist() == [0, 1, 2]
+    assert found.popular.tolist() == [1.0, 0.0, 3.0]
+    assert found.tops.to_pylist() == _items().tops.to_pylist()
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "results").iterdir()} == {0o600}
+    assert not list((tmp_path / "results").glob("*.new"))
+
+
+def test_over_other_groups_what_has_left_is_marked_and_what_is_new_has_nothing(kept):
+    kept.save(INTEGERS, _items(), _catalog("a", "b", "c"))
+    found = kept.related(_catalog("a", "aa", "c"))  # b has left, aa is new
+    similar = found.lists["similar"]
+    assert [[item for item, _ in similar.of(row)] for row in range(3)] == [[-1, 2], [], [0]]
+    assert found.popularity.tolist() == [4, -1, 10]
+    assert found.tops["item"].to_pylist() == [2, 0]
+    gone = kept.related(_catalog("a"))
+    assert gone.tops["item"].to_pylist() == [0]
+
+
+def test_a_damaged_file_says_what_to_do(kept, tmp_path):
+    kept.save(INTEGERS, _items(), _catalog("a", "b", "c"))
+    (tmp_path / "results" / "integers.parquet").write_bytes(b"PAR?")
+    with pytest.raises(StoreError, match=r"integers\.parquet: cannot be read.*Remove it"):
+        kept.integers()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "results").write_text("a file", encoding="utf-8")
+    with pytest.raises(StoreError, match="cannot be written"):
+        Kept(tmp_path / "results").save(INTEGERS, _items(), _catalog("a", "b", "c"))
