@@ -113,6 +113,8 @@ class Runtime:
             with session.hands.stages.stage("keep", "Keeping profiles and lists"):
                 session.hands.snapshot.publish(found.delta)
                 session.hands.kept.save(found.people.integers, found.related, found.catalog)
+                if computed.observed.state is not None:
+                    session.hands.kept.save_shelf(found.catalog, computed.observed.versions, computed.observed.state)
             quiet = self._quiet(session.hands.now.date())
             pushed = None if quiet else self._send(session, computed, client)
             notes = (f"nothing was pushed: {quiet} is a quiet time",) if quiet else ()

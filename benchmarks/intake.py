@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from measure import Benchmark, Median, Outcome, timed
 
@@ -50,7 +51,7 @@ def _events(number: int, users: int) -> pa.Table:
         tokens,
         pa.array(kinds[rng.choice(3, number, p=[0.9, 0.07, 0.03])]),
         _names("product", PRODUCTS).take(pa.array((rng.zipf(1.2, number) - 1) % PRODUCTS)),
-        pa.compute.binary_join_element_wise(tokens, session, "-"),
+        pc.binary_join_element_wise(tokens, session, "-"),
         pa.array(np.round(rng.uniform(1, 100, number), 2)),
         pa.array(rng.integers(1, 4, number)),
         pa.array(["EUR"]).take(pa.array(np.zeros(number, np.int64))),
@@ -90,9 +91,13 @@ def _algosync(users: int, place: Path, _scale: float) -> Outcome:
     )
     stock, directory = _Stock(), place / "state"
     shutil.rmtree(directory, ignore_errors=True)
-    with timed() as clock, open_state("sqlite", directory, create=True) as state, duckdb.connect() as con:
-        with CommittingWriter(state) as writer:
-            total = pull([source], Intake(con=con, writer=writer, products=stock, advance=lambda _: None)).total
+    with (
+        timed() as clock,
+        open_state("sqlite", directory, create=True) as state,
+        CommittingWriter(state) as writer,
+        duckdb.connect() as con,
+    ):
+        total = pull([source], Intake(con=con, writer=writer, products=stock, advance=lambda _: None)).total
     assert total.accepted == total.read, total
     return Outcome(clock=clock, units=total.read)
 

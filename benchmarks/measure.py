@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from types import ModuleType
 from typing import Any
 
 
@@ -92,12 +91,6 @@ class Median:
     def rate(self) -> float:
         """Units per wall second."""
         return self.units / self.wall if self.wall else 0.0
-
-
-def found_in(module: ModuleType) -> Benchmark:
-    """Return a module's benchmark."""
-    benchmark: Benchmark = module.BENCHMARK
-    return benchmark
 
 
 def peak_mb() -> float:

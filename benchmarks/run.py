@@ -18,22 +18,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measure import Benchmark, Median, found_in, peak_mb
+from measure import Benchmark, Median, peak_mb
 
-NAMES = ("start", "intake", "profiles", "push", "related")
+NAMES = ("start", "intake", "profiles", "push", "together", "similar")
+MODULES = {"together": "related", "similar": "related"}
+GROUPS = {"related": ("together", "similar")}
 HERE = Path(__file__).parent
 
 
 def main() -> int:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(description="Benchmarks of algosync; see the docstring of each benchmarks/NAME.py")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of {', '.join((*NAMES, *GROUPS))}; all by default"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full amount of data")
     parser.add_argument("--runs", type=int, help="runs per variant")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     parser.add_argument("--one", nargs=2, metavar=("VARIANT", "PLACE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    names = given.names or list(NAMES)
+    names = [name for asked in given.names or NAMES for name in GROUPS.get(asked, (asked,))]
     if unknown := sorted(set(names) - set(NAMES)):
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     if given.one:
@@ -49,7 +53,9 @@ def main() -> int:
 
 def benchmark(name: str) -> Benchmark:
     """Load one benchmark."""
-    return found_in(importlib.import_module(name))
+    module = importlib.import_module(MODULES.get(name, name))
+    found: Benchmark = getattr(module, name.upper() if name in MODULES else "BENCHMARK")
+    return found
 
 
 def run(asked: Benchmark, scale: float, runs: int | None, *, quiet: bool) -> dict[str, Any]:

@@ -44,6 +44,7 @@ from algosync.sync.shelf import (
     counted,
     needed_attributes,
     read_indices,
+    state_of,
 )
 from algosync.sync.stages import Stages
 from algosync.sync.there import there
@@ -155,10 +156,18 @@ def compute(rules: ShopRules, hands: Hands) -> Computed:
 
 
 def read_catalog(rules: ShopRules, hands: Hands) -> tuple[Observed, Stock]:
-    """Reads the products, and what of ours is on them."""
-    attributes = needed_attributes(rules.catalog) if from_index(rules) else []
+    """Reads the products, and what of ours is on them; from the last read, where no index has changed since."""
+    client, indices = hands.client, rules.indices
     with hands.stages.stage("catalog", "Reading the product index") as advance:
-        observed, batches = read_indices(hands.client, rules.indices, attributes, progress=advance)
+        settings = {index: client.get_settings(index) for index in indices}
+        state = state_of(client, indices, rules.catalog) if from_index(rules) else None
+        kept = None if state is None else hands.kept.shelf(state)
+        if kept is not None:
+            known = {index: kept.versions.get(index, {}) for index in indices}
+            return Observed(versions=known, settings=settings, state=state), FixedStock(kept.catalog)
+        attributes = needed_attributes(rules.catalog) if from_index(rules) else []
+        versions, batches = read_indices(client, indices, attributes, progress=advance)
+        observed = Observed(versions=versions, settings=settings, state=state)
         if from_index(rules):
             return observed, FixedStock(build(batches, rules.catalog))
         for _ in batches:

@@ -5,6 +5,8 @@ Parquet files in the state directory, each replaced as a whole.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,21 @@ _LISTS = pa.schema([("kind", pa.string()), ("group", pa.string()), ("related", p
 _NUMBERS = pa.schema(
     [("group", pa.string()), ("popular", pa.float64()), ("popularity", pa.int8()), ("trending", pa.int8())]
 )
+_VERSIONS = pa.schema([("index", pa.string()), ("object_id", pa.string()), ("v", pa.string())])
 _INPUTS = b"algosync.inputs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """The last full read of the indices.
+
+    Attributes:
+        catalog: The products.
+        versions: Per index, every objectID and the hash of what algosync had written there, or None.
+    """
+
+    catalog: Catalog
+    versions: Mapping[str, dict[str, str | None]]
 
 
 class Kept:
@@ -59,6 +75,31 @@ class Kept:
             trending=found["trending"].fill_null(-1).to_numpy(),
             tops=tops.drop_columns("group").add_column(2, "item", item).filter(here),
         )
+
+    def shelf(self, state: str) -> Shelf | None:
+        """The last full read of the indices, if it was made in this state (`Observed.state`)."""
+        products, versions = self._load("catalog"), self._load("versions")
+        if products is None or versions is None:
+            return None
+        if any((table.schema.metadata or {}).get(_INPUTS) != state.encode() for table in (products, versions)):
+            return None
+        found: dict[str, dict[str, str | None]] = {}
+        for index, object_id, version in zip(*(versions[name].to_pylist() for name in _VERSIONS.names), strict=True):
+            found.setdefault(index, {})[object_id] = version
+        return Shelf(catalog=Catalog.from_table(products), versions=found)
+
+    def save_shelf(self, catalog: Catalog, versions: Mapping[str, Mapping[str, str | None]], state: str) -> None:
+        """Keeps a full read of the indices, made in this state.
+
+        Raises:
+            StoreError: A file cannot be written.
+        """
+        mark = {_INPUTS: state.encode()}
+        products = catalog.to_table()
+        self._store("catalog", products.replace_schema_metadata({**(products.schema.metadata or {}), **mark}))
+        rows = [(index, object_id, v) for index, found in versions.items() for object_id, v in found.items()]
+        columns = list(zip(*rows, strict=True)) or [(), (), ()]
+        self._store("versions", pa.table(columns, schema=_VERSIONS).replace_schema_metadata(mark))
 
     def save(self, integers: pa.Table, found: RelatedItems, catalog: Catalog) -> None:
         """Replaces every file.

@@ -13,13 +13,18 @@ from typing import Any, Protocol
 import duckdb
 import orjson
 import pyarrow as pa
+import structlog
 
 from algosync.algolia import reader
 from algosync.algolia.client import ReadClient
 from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules
 from algosync.catalog.table import Catalog
+from algosync.errors import AlgoliaError
 from algosync.events.log import EventLog
+from algosync.sync.digests import digest
+
+_logger = structlog.get_logger(__name__)
 
 Records = list[dict[str, Any]]
 Versions = dict[str, str | None]
@@ -31,11 +36,14 @@ class Observed:
 
     Attributes:
         versions: Per index, every objectID and the hash of what algosync wrote there, or None.
-        declared: Per index, its settings.
+        settings: Per index, its settings.
+        state: Digest of how the indices were before they were read and of what was asked of them; None where the
+            key may not tell when an index last changed. While it stays, another read would find the same.
     """
 
     versions: Mapping[str, Versions]
     settings: Mapping[str, Mapping[str, Any]]
+    state: str | None = None
 
 
 class Stock(Protocol):
@@ -98,22 +106,34 @@ class EventStock:
         return build([[{"objectID": name, **orjson.loads(attributes)} for name, attributes in rows]], self._rules)
 
 
+def state_of(client: ReadClient, indices: Sequence[str], rules: CatalogRules) -> str | None:
+    """Digest of when the indices last changed and of what is asked of them; None where the key may not know."""
+    try:
+        updated = {item.get("name"): item.get("updatedAt") for item in client.list_indices()}
+    except AlgoliaError as error:
+        if error.status != 403:
+            raise
+        _logger.info("the key lacks listIndexes: the whole index is read every time")
+        return None
+    moments = [updated.get(index) for index in indices]
+    return None if None in moments else digest(tuple(indices), moments, rules)
+
+
 def read_indices(
     client: ReadClient, indices: Sequence[str], attributes: Sequence[str], *, progress: Callable[[int], None]
-) -> tuple[Observed, Iterator[Records]]:
-    """Reads every index once: its settings, what of ours is on its products, and the products themselves.
+) -> tuple[dict[str, Versions], Iterator[Records]]:
+    """Reads every index once: what of ours is on its products, and the products themselves.
 
     Args:
-        client: May browse the indices and read their settings.
+        client: May browse the indices.
         indices: The product indices.
         attributes: What is needed of a product; none for its objectID alone.
         progress: Called with how many more products were read.
 
     Returns:
-        What was observed, whose versions fill while the products are taken; and the products.
+        The versions per index, which fill while the products are taken; and the products.
     """
     versions: dict[str, Versions] = {index: {} for index in indices}
-    settings = {index: client.get_settings(index) for index in indices}
 
     def batches() -> Iterator[Records]:
         for index in indices:
@@ -122,7 +142,7 @@ def read_indices(
                 progress(len(batch.records))
                 yield batch.records
 
-    return Observed(versions=versions, settings=settings), batches()
+    return versions, batches()
 
 
 def needed_attributes(rules: CatalogRules) -> list[str]:

@@ -44,18 +44,14 @@ class Algolia:
         for page in self.indices[index]:
             yield [dict(record) for record in page]
 
-    def get_settings(self, index):
-        return {"attributesForFaceting": [index]}
-
 
 def test_every_index_is_read_once_with_the_needed_attributes_alone():
     client, seen = Algolia(), []
-    observed, batches = read_indices(client, ["de", "fr"], ["name"], progress=seen.append)
+    versions, batches = read_indices(client, ["de", "fr"], ["name"], progress=seen.append)
     records = [record for batch in batches for record in batch]
     assert [record["name"] for record in records] == ["a", "b", "c"]
     assert all("algosync" not in record for record in records)
-    assert observed.versions == {"de": {"1": "x", "2": None}, "fr": {"2": "y"}}
-    assert observed.settings == {"de": {"attributesForFaceting": ["de"]}, "fr": {"attributesForFaceting": ["fr"]}}
+    assert versions == {"de": {"1": "x", "2": None}, "fr": {"2": "y"}}
     assert client.asked == [("de", ["name", "algosync.v"]), ("fr", ["name", "algosync.v"])]
     assert seen == [1, 1, 1]
 
