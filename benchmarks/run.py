@@ -23,15 +23,15 @@ from measure import Benchmark, Median, peak_mb
 NAMES = ("start", "intake", "profiles", "push", "together", "similar")
 MODULES = {"together": "related", "similar": "related"}
 GROUPS = {"related": ("together", "similar")}
+PREPARE = "prepare"
 HERE = Path(__file__).parent
 
 
 def main() -> int:
     """Run what the command line names."""
-    parser = argparse.ArgumentParser(description="Benchmarks of algosync; see the docstring of each benchmarks/NAME.py")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"any of {', '.join((*NAMES, *GROUPS))}; all by default"
-    )
+    known = ", ".join((*NAMES, *GROUPS))
+    parser = argparse.ArgumentParser(description="Benchmarks; the docstring of each module here says how to read it")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {known}; all by default")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full amount of data")
     parser.add_argument("--runs", type=int, help="runs per variant")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
@@ -39,7 +39,7 @@ def main() -> int:
     given = parser.parse_args()
     names = [name for asked in given.names or NAMES for name in GROUPS.get(asked, (asked,))]
     if unknown := sorted(set(names) - set(NAMES)):
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"unknown: {', '.join(unknown)}; there are {known}")
     if given.one:
         return one(names[0], *given.one, given.scale)
     load = os.getloadavg()[0]
@@ -66,7 +66,7 @@ def run(asked: Benchmark, scale: float, runs: int | None, *, quiet: bool) -> dic
         return {"name": asked.name, "skipped": why}
     taken: dict[str, list[dict[str, Any]]] = {variant: [] for variant in asked.variants}
     with tempfile.TemporaryDirectory(prefix="algosync-bench-") as place:
-        asked.prepare(Path(place), scale)
+        _child(asked.name, PREPARE, place, scale)
         for _ in range(runs or asked.runs):
             for variant in asked.variants:
                 taken[variant].append(_measured(asked.name, variant, place, scale))
@@ -88,7 +88,11 @@ def run(asked: Benchmark, scale: float, runs: int | None, *, quiet: bool) -> dic
 
 def one(name: str, variant: str, place: str, scale: float) -> int:
     """Run one variant in this process and say what it did, as one line of JSON."""
-    outcome = benchmark(name).variants[variant](Path(place), scale)
+    asked = benchmark(name)
+    if variant == PREPARE:
+        asked.prepare(Path(place), scale)
+        return 0
+    outcome = asked.variants[variant](Path(place), scale)
     clock = outcome.clock
     document = {"units": outcome.units, "result": outcome.result, "peak_mb": outcome.peak_mb or peak_mb()}
     print(json.dumps(document | {"cpu": clock.cpu, "wall": clock.wall}))
@@ -96,13 +100,16 @@ def one(name: str, variant: str, place: str, scale: float) -> int:
 
 
 def _measured(name: str, variant: str, place: str, scale: float) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "run.py"), name, "--scale", str(scale), "--one", variant, place]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=HERE) as process:
-        out, err = process.communicate()
-    if process.returncode:
-        sys.exit(f"{name}, {variant} failed:\n{err.decode()}")
-    found: dict[str, Any] = json.loads(out.decode().strip().splitlines()[-1])
+    found: dict[str, Any] = json.loads(_child(name, variant, place, scale).splitlines()[-1])
     return found
+
+
+def _child(name: str, variant: str, place: str, scale: float) -> str:
+    command = [sys.executable, str(HERE / "run.py"), name, "--scale", str(scale), "--one", variant, place]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, check=False)
+    if done.returncode:
+        sys.exit(f"{name}, {variant} failed:\n{done.stderr}")
+    return done.stdout.strip()
 
 
 def _median(several: list[dict[str, Any]]) -> Median:

@@ -104,14 +104,6 @@ class ReadClient:
             page, pages = page + 1, answer.get("nbPages") or 1
         return items
 
-    def updated_at(self, index: str) -> str | None:
-        """When the index last changed, as Algolia writes it; None if it does not exist."""
-        for item in self.list_indices():
-            if item.get("name") == index:
-                found = item.get("updatedAt")
-                return found if isinstance(found, str) else None
-        return None
-
     def exists(self, index: str) -> bool:
         """Whether the index exists."""
         return self._or_absent(calls.get_settings(index)) is not None

@@ -6,8 +6,7 @@ The reader is injected; nothing is read here. Derived facets come last, when all
 from __future__ import annotations
 
 import difflib
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from algosync.catalog.derive import Floats, derive
 from algosync.catalog.flat import Flat
 from algosync.catalog.never import withheld
 from algosync.catalog.paths import Getter, Record, condition, getter, number, text
-from algosync.catalog.rules import OWN, CatalogRules, FacetRule
+from algosync.catalog.rules import CatalogRules, FacetRule
 from algosync.catalog.table import Catalog, Dropped, grouped
 
 VALUE_BYTES_MAX = 1000
@@ -41,17 +40,6 @@ def build(records: Batches, rules: CatalogRules) -> Catalog:
         for record in batch:
             rows.add(record)
     return rows.catalog()
-
-
-def observed(records: Batches) -> dict[str, str | None]:
-    """Return objectID to `algosync.v` of an index's records, for a shop whose products come from elsewhere."""
-    return {str(record["objectID"]): _written(record) for record in itertools.chain.from_iterable(records)}
-
-
-def _written(record: Record) -> str | None:
-    own = record.get(OWN)
-    v = own.get("v") if isinstance(own, Mapping) else None
-    return v if isinstance(v, str) else None
 
 
 class _Counts:
@@ -114,7 +102,7 @@ class _Rows:
         self.read = 0
         self.attributes: dict[str, None] = {}
         self.columns: dict[str, list[Any]] = {
-            name: [] for name in ("object_id", "id", "group", "available", "price", "list_price", "text", "v")
+            name: [] for name in ("object_id", "id", "group", "available", "price", "list_price", "text")
         }
         self.seen: set[str] = set()
         self.entries: tuple[list[int], list[str], list[str]] = ([], [], [])
@@ -151,7 +139,6 @@ class _Rows:
             self._amount(self._list_price, record, self.rules.list_price, object_id) if self._list_price else None
         )
         columns["text"].append(" ".join(text(v) for read in self._texts for v in read(record) if text(v)))
-        columns["v"].append(_written(record))
         rows, names, values = self.entries
         for facet in self.facets:
             for value in facet.values(record, object_id):
@@ -185,7 +172,7 @@ class _Rows:
         plain = Flat.of(moved[np.asarray(rows, dtype=np.int64)], names, values, len(order))
         strings = {
             name: pa.array([columns[name][i] for i in order], pa.string())
-            for name in ("object_id", "id", "group", "text", "v")
+            for name in ("object_id", "id", "group", "text")
         }
         price, list_price = (_floats([columns[name][i] for i in order]) for name in ("price", "list_price"))
         groups, group_index = grouped(strings["group"])

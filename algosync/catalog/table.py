@@ -31,7 +31,6 @@ _COLUMNS = pa.schema(
         ("price", pa.float64()),
         ("text", pa.string()),
         ("facets", FACETS),
-        ("v", pa.string()),
     ]
 )
 
@@ -65,7 +64,6 @@ class Catalog:
         price: NaN where there is none.
         text: For content similarity.
         facets: Lists of (facet, value), sorted, derived facets included.
-        v: What algosync last wrote on the record, as the record itself says, or null.
         dropped: What was left out.
         warnings: What the shop should look at.
         read: How many records there were.
@@ -80,7 +78,6 @@ class Catalog:
     price: Floats
     text: pa.StringArray
     facets: pa.ListArray
-    v: pa.StringArray
     dropped: tuple[Dropped, ...] = ()
     warnings: tuple[str, ...] = ()
     read: int = 0
@@ -92,11 +89,6 @@ class Catalog:
     def flat(self) -> Flat:
         """The facet values as integer arrays, one row per product."""
         return Flat.from_lists(self.facets)
-
-    @property
-    def observed(self) -> dict[str, str | None]:
-        """What algosync last wrote on each product."""
-        return dict(zip(self.object_id.to_pylist(), self.v.to_pylist(), strict=True))
 
     def product_refs(self) -> pa.Table:
         """Return what the event log must know: one row (id, price, digest, facets) per name of a product, by name.
@@ -182,7 +174,6 @@ class Catalog:
             price,
             self.text,
             self.facets,
-            self.v,
         ]
         dropped = [[d.reason, d.count, d.example] for d in self.dropped]
         notes = json.dumps({"dropped": dropped, "warnings": self.warnings, "read": self.read})
@@ -199,7 +190,7 @@ class Catalog:
         }
         groups, group_index = grouped(columns["group"])
         return cls(
-            **{name: columns[name] for name in ("object_id", "id", "group", "text", "facets", "v")},
+            **{name: columns[name] for name in ("object_id", "id", "group", "text", "facets")},
             group_index=group_index,
             groups=groups,
             available=columns["available"].to_numpy(zero_copy_only=False).astype(np.bool_),

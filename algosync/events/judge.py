@@ -37,6 +37,8 @@ def judged(
         StoreError: DuckDB refused, for example for want of memory.
     """
     table = worked_out(con, table)
+    if not normal.absent(table, "context"):
+        table = table.append_column("said", keys.said(table.column("context")))
     if rules.identity == "row":
         table = table.append_column("place", positions)
     table = table.append_column("n", pa.array(np.arange(table.num_rows, dtype=np.int64)))
@@ -60,7 +62,6 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
     moment = normal.moment(table, rules.timezone)
     texts = ("event_id", "session_id", "order_id", "query_id", "index", "product", "event_name")
     numbers = ("price", "quantity", "discount", "position")
-    said = "NULL" if normal.absent(table, "context") else "list_sort(map_entries(context))"
     columns = [
         f"{moment.micros} AS us",
         f"{moment.naive} AS naive",
@@ -70,7 +71,6 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
         f"{normal.text(table, 'event_subtype')} AS subtype",
         f"{normal.facets(table)} AS facets",
         "money AS currency",
-        f"{said} AS said",
         *(f"{normal.text(table, name)} AS {normal.quoted(name)}" for name in texts),
         *(f"{normal.number(table, name)} AS n_{name}" for name in numbers),
     ]

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from algosync.events.duck import literal
 from algosync.events.normal import absent, filled
@@ -35,6 +37,7 @@ _FIELDS = {
     "context": "said",
     "product": "product",
 }
+_IN_ORDER = [("row", "ascending"), ("entry", "ascending")]
 _WITHIN = ("object_id", "facet_filters")
 
 
@@ -47,6 +50,25 @@ def digest(table: pa.Table, source: str, identity: Identity) -> str:
         return f"md5_number({by_content})"
     by_id = _joined(table, [literal(source), literal("id"), "event_id"], _WITHIN)
     return f"md5_number(CASE WHEN event_id IS NOT NULL THEN {by_id} ELSE {by_content} END)"
+
+
+def said(column: pa.ChunkedArray) -> pa.Array:
+    """Return each row's context as one text, whatever the order of its keys; null where it says nothing."""
+    context = column.combine_chunks()
+    # Copied, since a slice's own offsets are no good beside a mask.
+    offsets = pa.array(context.offsets.to_numpy().copy())
+    ends = offsets.to_numpy()
+    entries = pc.binary_join_element_wise(
+        context.keys, context.items, "\x1d", null_handling="replace", null_replacement=""
+    )
+    entries = entries.slice(ends[0], ends[-1] - ends[0])
+    offsets = pc.subtract(offsets, pa.scalar(ends[0], pa.int32()))
+    row = np.repeat(np.arange(len(context)), np.diff(ends))
+    disordered = pc.greater(entries[:-1], entries[1:]).to_numpy(zero_copy_only=False) & (row[:-1] == row[1:])
+    if disordered.any():
+        entries = entries.take(pc.sort_indices(pa.table({"row": row, "entry": entries}), _IN_ORDER))
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, entries), "\x1e")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
 def halves(column: str) -> str:

@@ -141,16 +141,6 @@ class EventLog:
         numbers, values = zip(*found, strict=True) if found else ((), ())
         return pa.table([pa.array(numbers, pa.int32()), pa.array(values, pa.string())], schema=IDS)
 
-    def id_of(self, kind: IdKind, value: str) -> int | None:
-        """Return the integer of one token or product id, or None where no event named it."""
-        query = select(tables.ids.c.id).where(tables.ids.c.kind == kind, tables.ids.c.value == value)
-        for state in self.states:
-            with state.read() as connection:
-                found = connection.scalar(query)
-            if found is not None:
-                return int(found)
-        return None
-
     def paths(self) -> dict[SegmentKind, list[Path]]:
         """Return the files of the manifest by kind, in the order they were committed.
 

@@ -102,18 +102,6 @@ def product_records(object_ids: Sequence[str], parts: Mapping[str, PartColumn], 
     return ProductPayloads(payloads=tuple(payloads), empty=tuple(empty), unsent=tuple(unsent))
 
 
-def emptied(object_id: str, target: Target) -> Payload:
-    """Take our attribute away from a product that carries one and has nothing to say any more."""
-    return Payload(
-        family="related",
-        index=target.index,
-        object_id=object_id,
-        hash=None,
-        body=dump({"objectID": object_id, ATTRIBUTE: None}),
-        summary="nothing left",
-    )
-
-
 def _payload(object_id: str, members: bytes, summary: str, target: Target) -> Payload:
     """Splice the members of the attribute, encoded and in order of their names, into a partial update."""
     v = content_hash(b"{%b}" % members[1:])

@@ -59,26 +59,6 @@ class Lists:
         first = leading(self.rows, n)
         return _lists(self.rows[first], self.related[first], self.score[first], len(self))
 
-    def remap(self, to: npt.NDArray[np.integer[Any]], n_items: int) -> Lists:
-        """Return the lists under new indexes, where the catalog has changed since they were made.
-
-        Args:
-            to: The new index of each old item, -1 for an item that has left.
-            n_items: How many items there are now.
-
-        Returns:
-            Lists of n_items items; an entry that has left stays in its list as -1, so that `keep` replaces the list.
-        """
-        rows = to[self.rows]
-        here = rows >= 0
-        order = np.argsort(rows[here], kind="stable")
-        return _lists(
-            rows[here][order],
-            to[self.related][here][order].astype(np.int32),
-            self.score[here][order],
-            n_items,
-        )
-
 
 def from_rows(rows: Sequence[Sequence[int]]) -> Lists:
     """Return Lists of given indexes without scores, for lists that were read back from where they were pushed."""
@@ -207,7 +187,7 @@ def keep(previous: Lists, candidates: Lists, *, n: int, margin: float, available
     is always replaced.
 
     Args:
-        previous: What is published, over today's indexes (see `Lists.remap`).
+        previous: What is published, over today's indexes; an entry that has left is -1, so that its list is replaced.
         candidates: Today's lists, best first, of which the first n would be published.
         n: The length of a published list.
         margin: The gain that a change must exceed, from 0 (always change) to 1.

@@ -114,7 +114,7 @@ def explain(error: ValidationError) -> str:
 
 def _line(problem: Mapping[str, Any]) -> str:
     location = tuple(problem["loc"])
-    model, path = _walk(location)
+    model, path, here = _walk(location)
     kind = problem["type"]
     context = problem.get("ctx", {})
     if kind == "extra_forbidden":
@@ -123,7 +123,7 @@ def _line(problem: Mapping[str, Any]) -> str:
     if kind == "union_tag_invalid":
         return f"{path}.type: '{context['tag']}' is not one of {context['expected_tags']}"
     if kind == "union_tag_not_found":
-        return f"{path}.type: is missing; it says what kind this is"
+        return f"{path}.type: is missing; allowed are {', '.join(_tags(here))}"
     if kind == "literal_error":
         return f"{path}: must be {context['expected']}"
     if kind == "value_error":
@@ -134,8 +134,8 @@ def _line(problem: Mapping[str, Any]) -> str:
     return f"{path}: {message}"
 
 
-def _walk(location: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, str]:
-    """The model that holds the last key of a location, and the key's path as the file writes it."""
+def _walk(location: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, str, Any]:
+    """The model that holds the last key of a location, the key's path as the file writes it, and what it may hold."""
     here: Any = Settings
     parent: type[BaseModel] | None = None
     path = ""
@@ -148,7 +148,13 @@ def _walk(location: tuple[str | int, ...]) -> tuple[type[BaseModel] | None, str]
         parent = here if _is_model(here) else None
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         here = _below(here, part)
-    return parent, path
+    return parent, path, _strip(here)
+
+
+def _tags(union: Any) -> list[str]:
+    """What `type` may say in a tagged union."""
+    members = filter(_is_model, map(_strip, get_args(union)))
+    return [tag for member in members for tag in get_args(member.model_fields["type"].annotation)]
 
 
 def _strip(annotation: Any) -> Any:

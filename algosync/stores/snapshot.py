@@ -121,7 +121,8 @@ class Snapshot:
         query = select(memberships).where(memberships.c.person == person)
         with self._state.read() as connection:
             rows = connection.execute(query.order_by(memberships.c.entered_at, memberships.c.segment)).mappings().all()
-        return [dict(row) for row in rows]
+        # SQLAlchemy's keys are a str of its own kind, which the JSON encoder refuses.
+        return [{str(name): value for name, value in row.items()} for row in rows]
 
     def about(self) -> dict[str, str]:
         """The snapshot's generation, as_of and whatever else its run noted."""

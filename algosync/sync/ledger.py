@@ -130,11 +130,6 @@ class Ledger:
         """Note that nobody knows what Algolia holds of these: the next plan sends or deletes them again."""
         self._put(entries, at, status="published", change=lambda _: {"wanted": None, "hash": UNSURE})
 
-    def forget(self, index: str) -> int:
-        """Drop all rows of an index that no longer exists; returns how many."""
-        with self._begin() as connection:
-            return connection.execute(delete(table).where(and_(self._own, table.c.index == index))).rowcount
-
     def _put(
         self,
         entries: Iterable[Entry],

@@ -46,6 +46,7 @@ BASE: dict[str, Any] = {
     },
     "events": {"consent_missing": "allow"},
     "segments": {"affinity_facet": "categories"},
+    "related": {"trending": False},
     "identity": {"hash_key": "a secret of the shop's own"},
 }
 
@@ -135,6 +136,10 @@ class Shop:
         with path.open("ab") as file:
             file.writelines(orjson.dumps({**blank, **row}) + b"\n" for row in rows)
         return path
+
+    def lighten(self) -> None:
+        """Leaves out related items and segments, where they do not matter."""
+        self.configure(related={"kinds": []}, segments={"file": None}, actions=None, push={"related": False})
 
     def segments(self, document: Any) -> None:
         self.write("segments.json", document)

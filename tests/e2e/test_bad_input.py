@@ -133,7 +133,7 @@ def test_alien_columns_and_mixed_types_pass(pull):
 
 
 def test_a_return_takes_from_its_order_and_never_from_a_view(small):
-    small.configure(related={"kinds": []}, push={"related": False, "rules": False, "segments": False})
+    small.lighten()
     small.events(
         [
             {"at": "2026-11-19T10:00:00Z", "who": "caller-1", "what": "purchase", "product": "lamp-3",

@@ -83,6 +83,7 @@ def test_insights_events_on_a_catalog_from_the_index_and_from_a_file(shop, share
     shop.feed(products, settings={"searchableAttributes": ["name"], "attributesForFaceting": facets})
     shop.configure(
         events={"consent_missing": "deny"},
+        related={"trending": True},
         catalog={"type": "index", "text": ["name", "description"]},
         sources=[
             {

@@ -44,10 +44,6 @@ def test_the_way_of_a_program(small):
     assert stages <= set(said["seconds"])
     assert all(isinstance(spent, float) for spent in said["seconds"].values())
 
-    again = document(small.command("plan", "--check", "--json"))
-    assert again["plan"]["operations"] == 0
-    assert again["plan"]["unchanged"] == 27
-
 
 def test_people_read_tables_and_errors(synced):
     shown = synced.command("status")
@@ -58,12 +54,6 @@ def test_people_read_tables_and_errors(synced):
     assert failed["error"]["type"] == "ConfigError"
     for key in ("algolia.app_id: is missing", "algolia.app: unknown key", "push.related: must be true or false"):
         assert key in failed["error"]["message"]
-    usage = synced.command("sync", "--only", "colours")
-    assert (usage.returncode, usage.stdout) == (2, "")
-    assert "related" in usage.stderr
-    nowhere = synced.command("plan", "--config", "nowhere.toml")
-    assert (nowhere.returncode, nowhere.stdout) == (1, "")
-    assert "no settings file there" in nowhere.stderr
 
 
 def test_the_mock_serves_until_it_is_told_to_stop(shop):

@@ -50,9 +50,10 @@ def test_a_crash_between_two_batches(small, synced_content, monkeypatch, lost):
         raise PulledPlugError
 
     small.runtime().pull()
-    with monkeypatch.context() as patch, pytest.raises(PulledPlugError):
-        patch.setattr(WriteClient, "batch", second_time_unlucky)
+    monkeypatch.setattr(WriteClient, "batch", second_time_unlucky)
+    with pytest.raises(PulledPlugError):
         small.sync()
+    monkeypatch.undo()
     assert any(status != "published" for held in _unfinished(small).values() for status in held)
     assert small.content() != synced_content
 

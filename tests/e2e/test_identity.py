@@ -17,8 +17,7 @@ def _said(device: str, minute: int, product: str | None, *, day: int = 20, **mor
 
 
 def test_logins_join_and_logouts_part(small):
-    small.configure(push={"related": False, "rules": False, "segments": False}, related={"kinds": []})
-    small.configure(segments={"file": None}, actions=None)
+    small.lighten()
     small.events(
         [
             # Anna looks around, logs in, buys, logs out; Bert uses the same tablet in the same hour.

@@ -10,8 +10,6 @@ from algosync.errors import ConfigError, RejectedShareError
 
 pytestmark = pytest.mark.e2e
 
-LIGHT = {"related": {"kinds": [], "trending": False}, "segments": {"file": None}, "actions": None}
-
 
 def test_one_family_alone(small):
     small.configure(push={"profiles": False})
@@ -45,7 +43,7 @@ def test_the_budget_of_an_hour_defers_the_rest_and_later_hours_finish_it(small, 
 
 
 def test_the_clock_or_the_last_event(small):
-    small.configure(**LIGHT, push={"related": False, "segments": False, "rules": False, "profiles": False})
+    small.lighten()
     assert small.sync(dry_run=True)["as_of"] == "2026-11-18T10:00:00+00:00"
     small.configure(state={"as_of": "clock"})
     assert small.sync(dry_run=True)["as_of"] == small.now.isoformat()

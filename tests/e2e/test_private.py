@@ -8,8 +8,6 @@ from algosync.errors import PushRefusedError
 
 pytestmark = pytest.mark.e2e
 
-PROFILES_ALONE = {"related": False, "segments": False, "rules": False, "profiles": True}
-
 
 @pytest.mark.parametrize(
     ("key", "said"),
@@ -20,7 +18,8 @@ PROFILES_ALONE = {"related": False, "segments": False, "rules": False, "profiles
     ],
 )
 def test_nothing_is_pushed_while_strangers_could_read_profiles(small, key, said):
-    small.configure(algolia={"storefront_api_key": key}, related={"kinds": []}, segments={"file": None}, actions=None)
+    small.lighten()
+    small.configure(algolia={"storefront_api_key": key})
     there, writes = small.content(), small.writes()
 
     with pytest.raises(PushRefusedError, match="profiles are not pushed") as refusal:
@@ -33,7 +32,7 @@ def test_nothing_is_pushed_while_strangers_could_read_profiles(small, key, said)
 
 
 def test_a_key_that_is_restricted_to_the_products_lets_profiles_pass(small):
-    small.configure(push=PROFILES_ALONE, related={"kinds": []}, segments={"file": None}, actions=None)
+    small.lighten()
     report = small.sync()
     assert report["pushed"]["families"] == {"profiles": 5}
     with small.client("mock-storefront") as visitor, pytest.raises(Exception, match="not allowed"):

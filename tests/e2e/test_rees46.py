@@ -30,6 +30,7 @@ def test_every_row_is_accounted_for_and_nothing_is_sent_twice(shop, shared_data)
     products[0]["badge"] = "chosen by hand"
     shop.feed(products, settings={"attributesForFaceting": ["brand", "category_code"]})
     shop.configure(
+        related={"trending": True},
         catalog={"type": "events", "text": ["category_code", "brand"]},
         facets={"categories": None, "category_code": 60},
         segments={"affinity_facet": "category_code"},

@@ -30,7 +30,9 @@ def runtime(server, tmp_path):
 
     def opened(text="", *, keys='read_api_key = "mock-read"\nwrite_api_key = "mock-write"', index="products"):
         path = tmp_path / "algosync.toml"
-        algolia = f'[algolia]\napp_id = "MOCKAPP"\nhosts = ["{server.url}"]\n{keys}\nindices = [{{ name = "{index}" }}]\n'
+        algolia = (
+            f'[algolia]\napp_id = "MOCKAPP"\nhosts = ["{server.url}"]\n{keys}\nindices = [{{ name = "{index}" }}]\n'
+        )
         path.write_text(algolia + text, encoding="utf-8")
         return Runtime.open(path, progress=Silent(), clock=lambda: NOW)
 

@@ -99,10 +99,6 @@ def test_indices_and_when_they_changed(server, client):
     assert [item["name"] for item in client.list_indices()] == ["a", "b"]
     assert server.asked[1].path.endswith("page=1&hitsPerPage=100")
 
-    server.will({"items": [{"name": "a", "updatedAt": "2026-01-01T00:00:00.000Z"}], "nbPages": 1})
-    assert client.updated_at("a") == "2026-01-01T00:00:00.000Z"
-    assert client.updated_at("c") is None
-
 
 def test_existence_is_not_confused_with_refusal(server, client):
     server.will(ABSENT)

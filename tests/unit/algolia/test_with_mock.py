@@ -67,8 +67,6 @@ def test_settings_rules_and_indices(writer, reader):
     assert reader.get_rule("shop", "algosync-2")["consequence"] == {"params": {"query": "x"}}
     assert reader.exists("shop")
     assert not reader.exists("nowhere")
-    assert reader.updated_at("shop") is not None
-    assert reader.updated_at("nowhere") is None
 
 
 def test_an_oversize_record_is_named(writer):

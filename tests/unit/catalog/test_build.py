@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algosync.catalog.build import build, observed
+from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules, FacetRule, OnSale, PriceBand
 from algosync.errors import ConfigError
 
@@ -44,7 +44,6 @@ def test_a_record_becomes_a_row():
             "brand": "Acme",
             "price": 12,
             "details": [{"color": "red", "material": "wool"}, {"color": ["blue", "red"]}],
-            "algosync": {"v": "abc"},
         }
     )
     assert catalog.object_id.to_pylist() == ["1-red"]
@@ -57,7 +56,6 @@ def test_a_record_becomes_a_row():
         ("details.color", "blue"),
         ("details.color", "red"),
     ]
-    assert catalog.observed == {"1-red": "abc"}
     assert (catalog.dropped, catalog.warnings, catalog.read) == ((), (), 1)
 
 
@@ -90,7 +88,6 @@ def test_everything_left_out_is_counted_with_its_reason():
     }
     assert _facets(catalog, 1) == [("brand", "false"), ("brand", "true")]
     assert catalog.read == 8
-    assert catalog.observed == {"a": None, "b": None, "c": None}
 
 
 def test_sensitive_values_are_withheld_and_counted():
@@ -126,11 +123,6 @@ def test_the_id_attribute_stands_in_for_a_missing_object_id():
 def test_a_bad_condition_is_an_error_before_anything_is_read():
     with pytest.raises(ConfigError, match="available"):
         build(iter([]), CatalogRules(available="in stock"))
-
-
-def test_what_the_index_holds_is_observed():
-    records = [[{"objectID": "1", "algosync": {"v": "a"}}], [{"objectID": 2}, {"objectID": "3", "algosync": None}]]
-    assert observed(iter(records)) == {"1": "a", "2": None, "3": None}
 
 
 RECORDS = st.lists(

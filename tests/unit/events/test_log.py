@@ -110,7 +110,8 @@ def test_a_batch_becomes_events_ids_and_a_cursor(con, state, batch, catalog):
     assert (size.events, size.items, size.tokens, size.objects, size.segments) == (6, 2, 4, 3, 2)
     log.view(con)
     events = con.sql("SELECT * FROM events ORDER BY ts").to_arrow_table().to_pylist()
-    assert events[1]["auth"] == events[0]["token"] == log.id_of("token", "u1")
+    tokens = {row["value"]: row["id"] for row in log.ids("token").to_pylist()}
+    assert events[1]["auth"] == events[0]["token"] == tokens["u1"]
     assert [event["price"] for event in events] == [10.0, 7.0, None, 10.0, 10.0, None]
     assert [event["item"] is None for event in events] == [False, False, True, False, False, True]
     assert (events[5]["event_name"], events[5]["object"]) == ("login", None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from algosync.errors import AlgosyncError
 from algosync.payloads.encode import Target, canonical, content_hash
-from algosync.payloads.products import Lists, Values, emptied, product_records
+from algosync.payloads.products import Lists, Values, product_records
 
 TARGET = Target(index="products")
 IDS = ["b", "a", 'ç"\\\n', "d", "e"]
@@ -103,12 +103,6 @@ def test_too_large_is_never_sent() -> None:
 def test_nothing_at_all() -> None:
     assert product_records(["b", "a"], {}, TARGET).empty == ("a", "b")
     assert product_records([], {"similar": lists([])}, TARGET).payloads == ()
-
-
-def test_taking_away_is_null() -> None:
-    payload = emptied("a", TARGET)
-    assert orjson.loads(payload.body) == {"objectID": "a", "algosync": None}
-    assert payload.hash is None
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,5 @@ def test_kept_lists_carry_todays_scores():
     assert got.of(0) == [(2, 0.5), (1, 1.0)]
 
 
-def test_lists_move_to_a_new_catalog():
-    old = _lists([[(1, 0.5), (2, 0.4)], [(0, 0.3)], []])
-    moved = old.remap(np.array([3, 0, -1]), 4)
-    assert [moved.of(i) for i in range(4)] == [[(3, 0.3)], [], [], [(0, 0.5), (-1, 0.4)]]
-
-
 def test_head_shortens_every_list():
     assert [x.related.tolist() for x in (_lists([[(1, 1.0), (2, 0.5)], [(0, 0.1)]]).head(1),)] == [[1, 0]]

@@ -128,3 +128,15 @@ def test_an_absent_or_broken_file_says_where(tmp_path: Path, write) -> None:
         load(tmp_path / "nowhere.toml")
     with pytest.raises(ConfigError, match=r"is not TOML: .*line 2"):
         load(write("[algolia]\napp_id = SHOP"))
+
+
+def test_a_table_that_does_not_say_its_kind_is_told_the_kinds(write) -> None:
+    path = write(MINIMAL + '[catalog]\ntext = ["name"]\n[[sources]]\nname = "web"\n[[users]]\npath = "u.csv"\n')
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    for line in (
+        "catalog.type: is missing; allowed are index, files, sql, events",
+        "sources[0].type: is missing; allowed are files, sql",
+        "users[0].type: is missing; allowed are files, sql",
+    ):
+        assert line in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from algosync.stores.snapshot import SNAPSHOT, Change, Delta, Snapshot
@@ -73,6 +74,7 @@ def test_memberships_remember_when_and_why(snapshot):
     assert (present["segment"], present["entered_at"], present["left_at"]) == ("s", "2026-11-03", None)
     assert snapshot.counts() == {"people": 1, "segment:s": 1, "segment:t": 1}
     assert snapshot.history("bert") == []
+    assert orjson.loads(orjson.dumps(snapshot.history("anna")))[1] == other
 
 
 def test_leaving_and_coming_back_within_one_moment_reopens_the_row(snapshot):

@@ -10,11 +10,18 @@ from algosync.sync.report import pulled_document, pushed_document
 
 def test_a_pull_is_told_in_all_and_by_source():
     pulled = Pulled(
-        sources={"web": Appended(read=5, accepted=3, rejected=1, duplicates=1, waiting=2), "app": Appended()}, resolved=4
+        sources={"web": Appended(read=5, accepted=3, rejected=1, duplicates=1, waiting=2), "app": Appended()},
+        resolved=4,
     )
     said = pulled_document(pulled)
     assert said["events"] == {
-        **{"read": 5, "accepted": 3, "rejected": 1, "duplicates": 1, "waiting": 2, "ignored": 0, "no_consent": 0},
+        "read": 5,
+        "accepted": 3,
+        "rejected": 1,
+        "duplicates": 1,
+        "waiting": 2,
+        "ignored": 0,
+        "no_consent": 0,
         "resolved": 4,
     }
     assert list(said["sources"]) == ["web", "app"]

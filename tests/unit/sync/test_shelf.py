@@ -28,20 +28,21 @@ RULES = CatalogRules(
 )
 
 
+INDICES = {
+    "de": [[{"objectID": "1", "name": "a", "algosync": {"v": "x"}}], [{"objectID": "2", "name": "b"}]],
+    "fr": [[{"objectID": "2", "name": "c", "algosync": {"v": "y"}}]],
+}
+
+
 class Algolia:
     """Two indices, as a client browses them."""
-
-    indices = {
-        "de": [[{"objectID": "1", "name": "a", "algosync": {"v": "x"}}], [{"objectID": "2", "name": "b"}]],
-        "fr": [[{"objectID": "2", "name": "c", "algosync": {"v": "y"}}]],
-    }
 
     def __init__(self):
         self.asked = []
 
     def browse(self, index, attributes):
         self.asked.append((index, attributes))
-        for page in self.indices[index]:
+        for page in INDICES[index]:
             yield [dict(record) for record in page]
 
 

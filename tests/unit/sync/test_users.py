@@ -19,7 +19,9 @@ def _rows(found):
 
 
 def test_known_visitors_take_their_attributes_others_are_counted():
-    source = _source([{"user": "anna", "age": 25.0, "city": "Ulm"}], [{"user": 7, "vip": True, "age": None}, {"user": "x"}])
+    source = _source(
+        [{"user": "anna", "age": 25.0, "city": "Ulm"}], [{"user": 7, "vip": True, "age": None}, {"user": "x"}]
+    )
     found, unknown = read_users([source], {"anna": 1, "7": 2})
     assert _rows(found) == [(1, "age", "25"), (1, "city", "Ulm"), (2, "vip", "true")]
     assert unknown == 1
@@ -32,7 +34,9 @@ def test_the_first_source_wins_and_nan_is_nothing():
 
 
 def test_named_attributes_alone_and_a_transformed_token():
-    source = _source([{"mail": "A@X", "age": 25, "city": "Ulm"}], token="mail", attributes=("age",), transform=str.lower)
+    source = _source(
+        [{"mail": "A@X", "age": 25, "city": "Ulm"}], token="mail", attributes=("age",), transform=str.lower
+    )
     assert _rows(read_users([source], {"a@x": 4})[0]) == [(4, "age", "25")]
 
 
