@@ -98,3 +98,16 @@ def test_kept_lists_carry_todays_scores():
 
 def test_head_shortens_every_list():
     assert [x.related.tolist() for x in (_lists([[(1, 1.0), (2, 0.5)], [(0, 0.1)]]).head(1),)] == [[1, 0]]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 2**20), st.integers(1, 10**9)), min_size=0, max_size=60),
+    st.sampled_from([1.0, 1e-9, 1 / 3, 1e9]),
+)
+def test_packed_and_plain_sorting_agree(entries, scale):
+    row, column = (np.array([entry[n] for entry in entries], dtype=np.int64) for n in (0, 1))
+    score = np.array([entry[2] for entry in entries], dtype=np.float64) / 10**9 * scale
+    plain = np.lexsort((column, -score, row))
+    found = topk._order(row, column, score)
+    for part in (row, column, score):
+        assert part[found].tolist() == part[plain].tolist()
