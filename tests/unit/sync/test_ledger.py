@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -113,19 +112,3 @@ def test_a_broken_database_is_a_store_error(tmp_path):
     with pytest.raises(StoreError, match="ledger"):
         ledger.intend([Entry("1", "a")], AT)
     engine.dispose()
-
-
-def test_92_000_rows_take_about_a_second_per_step(ledger):
-    entries = [Entry(f"product-{n:06d}", f"{n:012x}") for n in range(92_000)]
-    spent = {}
-    for step in ("intend", "sent", "published"):
-        before = time.process_time()
-        if step == "sent":
-            ledger.sent(entries, 1, AT)
-        else:
-            getattr(ledger, step)(entries, AT)
-        spent[step] = time.process_time() - before
-    before = time.process_time()
-    assert len(ledger.hashes("i", "related")) == 92_000
-    spent["hashes"] = time.process_time() - before
-    assert max(spent.values()) < 2.0, spent
