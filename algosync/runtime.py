@@ -6,7 +6,7 @@ Opens what a command needs, hands it to the run, and consumes the result. It com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from algosync.algolia.access import StorefrontAccess, storefront_can_read
 from algosync.algolia.client import ReadClient, WriteClient
-from algosync.errors import AlgosyncError, ConfigError
+from algosync.errors import AlgosyncError, ConfigError, StoreError
 from algosync.events import quarantine
 from algosync.events.log import EventLog
 from algosync.events.refacet import refacet as give_facets
@@ -273,7 +273,7 @@ class Runtime:
 
     @contextmanager
     def _noted(self, command: str, session: Session) -> Iterator[Callable[[Mapping[str, Any], str | None], None]]:
-        """Keeps a record of the run, of a failed one too."""
+        """Keeps a record of the run; of a failed one too, with what it had pushed until then."""
         started = session.hands.now
 
         def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
@@ -282,8 +282,10 @@ class Runtime:
 
         try:
             yield note
-        except AlgosyncError as error:
-            note({}, None, str(error))
+        except BaseException as error:
+            what = str(error) if isinstance(error, AlgosyncError) else f"broke off: {type(error).__name__}"
+            with suppress(StoreError):
+                note({"pushed": {"operations": session.ledger.taken_since(started)}}, None, what)
             raise
 
     def _state(self, *, create: bool, book: Book = STATE) -> State:

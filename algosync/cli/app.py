@@ -165,9 +165,7 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do all but write: no table, file, cursor or index.")
     ] = False,
-    only: Annotated[
-        list[Family] | None, typer.Option("--only", help="Push this family alone; may be repeated.")
-    ] = None,
+    only: Only = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -184,9 +182,7 @@ def _names(only: list[Family] | None) -> tuple[FamilyName, ...]:
 def plan(
     config: Config = DEFAULT_CONFIG,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if the plan has changes.")] = False,
-    only: Annotated[
-        list[Family] | None, typer.Option("--only", help="Plan this family alone; may be repeated.")
-    ] = None,
+    only: Only = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -202,12 +198,13 @@ def plan(
 @app.command()
 def explain(
     user: Annotated[str, typer.Argument(help="A userToken, customer id or any linked token.")],
+    place: Annotated[str, typer.Option(help="Where she is, for the actions: home, search, category:Books …")] = "any",
     config: Config = DEFAULT_CONFIG,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """One person's profile: the arithmetic behind each boost, her segments and why, the actions that fire."""
-    _run(lambda runtime: runtime.explain(user), Options(config, json, verbose), render.explain)
+    _run(lambda runtime: runtime.explain(user, place=place), Options(config, json, verbose), render.explain)
 
 
 @app.command()

@@ -128,6 +128,7 @@ def sync(report: SyncReport, samples: int = 5) -> None:
         out.print("Dry run: nothing was written, here or at Algolia.")
     else:
         out.print(f"[bold]Pushed {pushed['operations']:,} operations[/] in {pushed['batches']:,} requests.")
+    out.print(f"Reading took {document_['requests']:,} requests: {document_['requests_money']:,.2f} at your price.")
     if pushed["deferred"]:
         out.print(f"{pushed['deferred']:,} operations are left to the next run: push.operations_per_hour is spent.")
     for failure in pushed["failed"][:10]:

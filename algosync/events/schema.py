@@ -71,7 +71,8 @@ CLEAN: Final = pa.schema(
 )
 """An accepted event before its ids become integers. `key_hi`, `key_lo` are the halves of a 128-bit digest of source
 and event_id (or of source and content) by which duplicates are known. `excluded` says why an accepted event is kept
-out of profiles (one of EXCLUDED), else null. `product` is a JSON object of the product's own columns, or null."""
+out of profiles (`ignored:user_token`, `no_consent:missing` or `no_consent:denied`), else null. `product` is a JSON
+object of the product's own columns, or null."""
 
 LOG: Final = pa.schema(
     [
@@ -124,5 +125,3 @@ PRODUCT_REFS: Final = pa.schema(
 )
 """What the log must know of the catalog to accept an event: for every id by which an event may name a product, its
 present price, facet values and their digest."""
-
-EXCLUDED: Final = ("ignored:user_token", "ignored:rate", "no_consent:missing", "no_consent:denied")

@@ -37,8 +37,8 @@ def identify(events: ir.Table) -> ir.Table:
         person=lambda t: t.token.cast("int64"), epoch=ibis.literal(0, "int32")
     )
     rows = _epochs(events.semi_join(special, "token"))
-    known = rows.join(_persons(rows), ["token", "epoch"])
-    return plain.union(known.select(plain.columns))
+    parted = rows.join(_persons(rows), ["token", "epoch"])
+    return plain.union(parted.select(plain.columns))
 
 
 def streams(events: ir.Table) -> ir.Table:
@@ -64,19 +64,30 @@ def unignored(events: ir.Table, *, events_per_hour_max: int | None = 1000) -> ir
     return timed.anti_join(_fast_hours(kept, events_per_hour_max), ["token", "hour_"]).drop("hour_")
 
 
-def usable(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None = 1000) -> ir.Table:
-    """Identified events that may count towards a person's profile, up to and including `as_of`.
-
-    Left out are ignored events, events without consent, and every event of a person whose latest explicit consent
-    is `not_personalized`. `left_out` counts them.
+def known(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None = 1000) -> ir.Table:
+    """Identified events that count at all, up to and including `as_of`; those without consent are still among them.
 
     Args:
         events: Log rows.
         as_of: Later events are not seen.
         events_per_hour_max: See `unignored`.
     """
-    seen = identify(unignored(_until(events, as_of), events_per_hour_max=events_per_hour_max))
-    return seen.filter(seen.excluded.isnull()).anti_join(denied_persons(seen), "person")
+    return identify(unignored(_until(events, as_of), events_per_hour_max=events_per_hour_max))
+
+
+def consenting(identified: ir.Table) -> ir.Table:
+    """The events of `known` that may count towards a person's profile.
+
+    Left out are events without consent, and every event of a person whose latest explicit consent is
+    `not_personalized`.
+    """
+    allowed = identified.filter(identified.excluded.isnull())
+    return allowed.anti_join(denied_persons(identified), "person")
+
+
+def usable(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None = 1000) -> ir.Table:
+    """`consenting` of `known`: all of identity in one step; `left_out` counts what is missing."""
+    return consenting(known(events, as_of=as_of, events_per_hour_max=events_per_hour_max))
 
 
 def denied_persons(identified: ir.Table) -> ir.Table:
@@ -88,14 +99,23 @@ def denied_persons(identified: ir.Table) -> ir.Table:
     return latest.filter((latest.nth_ == 0) & (latest.consent == _DENIED)).select("person")
 
 
-def left_out(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None = 1000) -> ir.Table:
+def left_out(
+    events: ir.Table,
+    *,
+    as_of: datetime,
+    events_per_hour_max: int | None = 1000,
+    identified: ir.Table | None = None,
+) -> ir.Table:
     """How many events `usable` leaves out, as (reason, events); with its rows they add up to all events.
 
     Args:
         events: Log rows.
         as_of: As for `usable`.
         events_per_hour_max: As for `usable`.
+        identified: `known` of these events, where it is at hand already.
     """
+    if identified is None:
+        identified = known(events, as_of=as_of, events_per_hour_max=events_per_hour_max)
     seen = _until(events, as_of)
     late = events.filter(events.ts > as_of).mutate(reason=ibis.literal("after as_of"))
     flagged = seen.filter(_ignored(seen)).mutate(reason=lambda t: t.excluded)
@@ -104,9 +124,8 @@ def left_out(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | No
         kept = seen.filter(~_ignored(seen)).mutate(hour_=lambda t: whole_division(seconds_of(t.ts), 3600))
         fast = kept.semi_join(_fast_hours(kept, events_per_hour_max), ["token", "hour_"])
         parts.append(fast.mutate(reason=ibis.literal("ignored:rate")))
-    known = identify(unignored(seen, events_per_hour_max=events_per_hour_max))
-    parts.append(known.filter(known.excluded.notnull()).mutate(reason=lambda t: t.excluded))
-    silent = known.filter(known.excluded.isnull()).semi_join(denied_persons(known), "person")
+    parts.append(identified.filter(identified.excluded.notnull()).mutate(reason=lambda t: t.excluded))
+    silent = identified.filter(identified.excluded.isnull()).semi_join(denied_persons(identified), "person")
     parts.append(silent.mutate(reason=ibis.literal("no_consent:withdrawn")))
     every = ibis.union(*[part.select("reason") for part in parts])
     return every.group_by("reason").agg(events=every.count()).order_by("reason")

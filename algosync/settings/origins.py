@@ -75,7 +75,6 @@ class FilesUsersSettings(UsersSettings):
 
     type: Literal["files"]
     path: str | tuple[str, ...]
-    format: Literal["csv", "jsonl", "parquet"] | None = None
 
 
 class SqlUsersSettings(UsersSettings):

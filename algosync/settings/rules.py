@@ -250,19 +250,20 @@ def related_rules(settings: Settings) -> RelatedRules:
 def prices(settings: Settings) -> Prices:
     """What Algolia costs this shop."""
     price = settings.algolia.price
-    return Prices(per_1000_records=price.per_1000_records, per_1000_operations=price.per_1000_operations)
+    return Prices(**price.model_dump())
 
 
 def not_heeded(settings: Settings) -> list[str]:
     """Keys that are set and that nothing in this version acts on: said aloud, so that nobody counts on them."""
-    set_here = settings.model_fields_set
-    keys = []
-    if "schedule" in set_here:
-        keys.append("schedule: there is no worker yet; run `algosync sync` from cron")
-    if "rollout" in set_here and settings.rollout.users != "100%":
-        keys.append("rollout.users: no answers are served yet, so there is no holdout")
-    if settings.catalog.vector is not None:
-        keys.append("catalog.vector: similarity is by text and facets")
-    if "apply" in settings.filters.model_fields_set:
-        keys.append("filters.apply: no answers are served yet; the storefront decides where to send filters")
-    return keys
+    keys = {
+        "schedule": ("schedule" in settings.model_fields_set, "there is no worker yet; run `algosync sync` from cron"),
+        "rollout.users": (settings.rollout.users != "100%", "no answers are served yet, so there is no holdout"),
+        "catalog.vector": (settings.catalog.vector is not None, "similarity is by text and facets"),
+        "filters.apply": ("apply" in settings.filters.model_fields_set, "the storefront decides where filters apply"),
+        "algolia.forget_api_key": (settings.algolia.forget_api_key is not None, "erasure is not here yet"),
+        "algolia.region": (settings.algolia.region is not None, "Insights and Personalization are not called yet"),
+    }
+    for number, source in enumerate(settings.sources):
+        looks_back = isinstance(source, FilesSourceSettings) and _span(source.lookback) is not None
+        keys[f"sources[{number}].lookback"] = (looks_back, "files that changed are read again in any case")
+    return [f"{key}: {reason}" for key, (is_set, reason) in keys.items() if is_set]

@@ -92,6 +92,17 @@ class Ledger:
                 found.setdefault(family, {})[status] = int(rows)
         return found
 
+    def taken_since(self, moment: datetime) -> int:
+        """How many objects Algolia has taken a write of since a moment; deletions that are published are not known.
+
+        Raises:
+            StoreError: The ledger cannot be read.
+        """
+        c = table.c
+        recent = and_(self._own, c.status.in_(("sent", "published")), c.updated_at >= moment.isoformat())
+        with self._begin() as connection:
+            return int(connection.scalar(select(func.count()).where(recent)) or 0)
+
     def unfinished(self) -> list[Unfinished]:
         """Writes that were under way, by index, family, objectID."""
         c = table.c

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -22,9 +22,9 @@ from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
 from algosync.profiles.attributes import attributes
 from algosync.profiles.conditions import Segments
 from algosync.profiles.facts import facts
-from algosync.profiles.identity import left_out, streams, usable
+from algosync.profiles.identity import consenting, known, left_out
 from algosync.profiles.readiness import ReadinessRules, readiness
-from algosync.profiles.returns import net_of_returns
+from algosync.profiles.returns import net_of_returns, unmatched_returns
 from algosync.profiles.segments import Known, contexts, memberships, segment_scores
 from algosync.profiles.visitors import visitors
 
@@ -88,7 +88,8 @@ class Census:
     """The tables of one run, computed once and asked several times.
 
     Attributes:
-        events: Identified events that may count towards profiles, returns included.
+        identified: All events that count at all, each with its person.
+        events: Those of them that may count towards profiles, returns included.
         net: The same without returns and what they took back.
         item_values: (item, facet, value).
         scores: (person, facet, value, score, rank …): the first few values of each facet.
@@ -96,8 +97,10 @@ class Census:
         attributes: (person, key, value).
         visitors: One row per person.
         facts: Of the segments.
+        unmatched_returns: Returns of what was never bought; they count nothing.
     """
 
+    identified: ir.Table
     events: ir.Table
     net: ir.Table
     item_values: ir.Table
@@ -106,6 +109,7 @@ class Census:
     attributes: ir.Table
     visitors: ir.Table
     facts: ir.Table
+    unmatched_returns: int
 
     @property
     def known(self) -> Known:
@@ -131,19 +135,21 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
     # Only these columns are needed from here on; the others would fill memory.
     columns = (
         *("ts", "key_hi", "key_lo", "token", "kind", "event_name", "object", "item", "order_id", "session_id"),
-        *("price", "quantity", "discount", "context", "auth", "person"),
+        *("price", "quantity", "discount", "context", "auth", "person", "excluded", "consent"),
     )
-    events = kept(
-        "events",
-        usable(log, as_of=as_of, events_per_hour_max=rules.events_per_hour_max).select(*columns),
-    )
-    net = kept("net", net_of_returns(events)) if _has_returns(events) else _without_returns(events)
+    everybody = known(log, as_of=as_of, events_per_hour_max=rules.events_per_hour_max)
+    identified = kept("identified", everybody.select(*columns))
+    special = _special(identified)
+    events = kept("events", consenting(identified)) if special.withheld else identified
+    net = kept("net", net_of_returns(events)) if special.returns else _without_returns(events)
+    unmatched = unmatched_returns(events).count().to_pyarrow().as_py() if special.returns else 0
     landmark = landmark_of(as_of)
     scores = kept("scores", top_scores(net, item_values, rules.affinity, landmark=landmark, top=VALUES_KEPT))
     named = segment_scores(net, item_values, rules.affinity, rules.segments, landmark=landmark)
     told = lent(backend, "people_users", users) if users is not None else None
     seen = visitors(events, as_of=as_of, values=scores)
     return Census(
+        identified=identified,
         events=events,
         net=net,
         item_values=item_values,
@@ -152,6 +158,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
         attributes=kept("attributes", attributes(events, told)),
         visitors=kept("visitors", seen.inner_join(readiness(seen, rules.readiness), "person")),
         facts=kept("facts", facts(net, item_values, rules.segments, as_of=as_of)),
+        unmatched_returns=unmatched,
     )
 
 
@@ -161,8 +168,19 @@ def lent(backend: Backend, name: str, table: pa.Table) -> ir.Table:
     return backend.table(name)
 
 
-def _has_returns(events: ir.Table) -> bool:
-    return bool(events.filter(events.quantity < 0).count().to_pyarrow().as_py())
+class _Special(NamedTuple):
+    """Whether there is anything to leave out for want of consent, and whether anything was returned."""
+
+    withheld: bool
+    returns: bool
+
+
+def _special(identified: ir.Table) -> _Special:
+    counted = identified.aggregate(
+        withheld=identified.excluded.count() + (identified.consent == "not_personalized").sum(),
+        returns=(identified.quantity < 0).sum(),
+    ).to_pyarrow()
+    return _Special(*(bool(counted[name][0].as_py()) for name in _Special._fields))
 
 
 def _without_returns(events: ir.Table) -> ir.Table:
@@ -197,14 +215,16 @@ def people(
     scored = scores.left_join(old, ["person", "facet", "value"]).select("person", "facet", "value", "score", "previous")
     ordered = scored.order_by("person", "facet", "value").to_pyarrow()
     found = memberships(tables.known, rules.segments, as_of=as_of)
-    linked = streams(every).select("token", "person").distinct().filter(lambda t: t.token != t.person)
-    reasons = left_out(every, as_of=as_of, events_per_hour_max=limit).to_pyarrow()
+    everybody = tables.identified
+    linked = everybody.filter(everybody.token != everybody.person).select("token", "person").distinct()
+    unmatched = {"a return of what was never bought": tables.unmatched_returns} if tables.unmatched_returns else {}
+    reasons = left_out(every, as_of=as_of, events_per_hour_max=limit, identified=everybody).to_pyarrow()
     return People(
         integers=integer_table(ordered),
         members=found.order_by("person", "segment").to_pyarrow(),
         visitors=tables.visitors.order_by("person").to_pyarrow(),
         linked=linked.order_by("token", "person").to_pyarrow(),
-        left_out=dict(zip(reasons["reason"].to_pylist(), reasons["events"].to_pylist(), strict=True)),
+        left_out=dict(zip(reasons["reason"].to_pylist(), reasons["events"].to_pylist(), strict=True)) | unmatched,
         names=names,
     )
 

@@ -57,10 +57,12 @@ class Prices:
     Attributes:
         per_1000_records: For holding 1,000 records a month.
         per_1000_operations: For 1,000 indexing operations, once.
+        per_1000_requests: For 1,000 requests that read: search, browse, settings.
     """
 
     per_1000_records: float = 0.0
     per_1000_operations: float = 0.0
+    per_1000_requests: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ class SyncReport:
         pushed: What was sent; None for a dry run or on a quiet day.
         dry_run: Nothing was to be written.
         seconds: Wall seconds by stage.
-        requests: Search, browse and settings requests made.
+        requests: Requests made to read Algolia: search, browse and settings.
         notes: What people should know.
     """
 
@@ -58,6 +58,7 @@ class SyncReport:
             "plan": plan_document(self.plan),
             "pushed": pushed_document(self.pushed),
             "requests": self.requests,
+            "requests_money": round(self.requests / 1000 * self.rules.prices.per_1000_requests, 4),
             "seconds": self.seconds,
             "notes": list(self.notes),
         }

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from algosync.errors import ConfigError, RejectedShareError
+from algosync.algolia.client import WriteClient
+from algosync.errors import AlgoliaUnavailableError, ConfigError, RejectedShareError
 
 pytestmark = pytest.mark.e2e
 
@@ -91,3 +92,23 @@ def test_mostly_unusable_data_stop_the_run_before_anything_is_pushed(synced):
     assert synced.runtime().status()["log"]["events"] == 44
     with pytest.raises(ConfigError, match="no source is named 'elsewhere'"):
         synced.runtime().quarantine_retry(source="elsewhere")
+
+
+def test_what_a_broken_off_run_pushed_counts_towards_the_budget(small, monkeypatch):
+    small.configure(push={"operations_per_hour": 15})
+    send, sent = WriteClient.batch, []
+
+    def once(client, index, body, count):
+        if sent:
+            raise AlgoliaUnavailableError("the line is dead")
+        sent.append(count)
+        return send(client, index, body, count)
+
+    monkeypatch.setattr(WriteClient, "batch", once)
+    with pytest.raises(AlgoliaUnavailableError):
+        small.sync()
+    monkeypatch.undo()
+
+    small.now += timedelta(minutes=5)
+    assert 0 < sent[0] < 15
+    assert small.sync()["pushed"]["operations"] == 15 - sent[0]
