@@ -17,7 +17,6 @@ from algosync.payloads.encode import Family
 from algosync.sync.plan import FAMILIES, Operation, Plan
 
 _WIDTH: Final = 160
-_WHOLE: Final = ("objectID", "before", "after")
 _COLUMNS: Final = ("add", "update", "delete", "unchanged", "operations")
 
 
@@ -111,8 +110,11 @@ def _sample(op: Operation) -> dict[str, Any]:
 
 def _sample_table(family: Family, operations: list[Operation]) -> Table:
     table = Table(title=f"{family}: samples", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("objectID", "reason", "before", "after", "says"):
-        table.add_column(name, overflow="ellipsis" if name == "objectID" else "fold", no_wrap=name in _WHOLE)
+    table.add_column("objectID", overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column("reason", overflow="fold")
+    table.add_column("before", no_wrap=True)
+    table.add_column("after", no_wrap=True)
+    table.add_column("says", overflow="fold", min_width=20)
     for op in operations:
         says = op.summary or _short(op)
         table.add_row(*map(escape, (op.object_id, op.reason, op.previous or "nothing", op.hash or "nothing", says)))
