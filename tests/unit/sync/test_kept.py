@@ -92,3 +92,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "results").write_text("a file", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
         Kept(tmp_path / "results").save(INTEGERS, _items(), _catalog("a", "b", "c"))
+
+
+def test_a_read_of_the_index_holds_for_the_state_it_was_made_in(kept):
+    catalog = _catalog("a", "b")
+    kept.save_shelf(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, "state 1")
+    found = kept.shelf("state 1")
+    assert found is not None
+    assert found.catalog.to_table() == catalog.to_table()
+    assert found.versions == {"products": {"a": "v1", "b": None}, "other": {"a": None}}
+    assert kept.shelf("state 2") is None
+    kept.save_shelf(_catalog(), {"products": {}}, "state 2")
+    assert kept.shelf("state 1") is None
+    assert kept.shelf("state 2").versions == {}
