@@ -19,6 +19,8 @@ from rich.table import Table
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
+
     from algosync.sync.report import SyncReport
     from algosync.sync.stages import Progress
 
@@ -27,7 +29,10 @@ err = Console(stderr=True, highlight=False)
 
 
 def configure_logging(*, verbose: bool) -> None:
-    """Sends log lines to stderr: warnings and worse, or everything."""
+    """Sends log lines to stderr: warnings and worse, or everything; retries are told in a sentence."""
+    from stamina.instrumentation import set_on_retry_hooks
+
+    set_on_retry_hooks([_tell_retry])
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -37,6 +42,11 @@ def configure_logging(*, verbose: bool) -> None:
             structlog.dev.ConsoleRenderer(colors=err.is_terminal),
         ],
     )
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    wait = f"{details.wait_for:.1f} s"
+    err.print(escape(f"{details.caused_by}; trying again in {wait}"), style="yellow", soft_wrap=True)
 
 
 class RichProgress:
