@@ -1,7 +1,7 @@
 """What Algolia holds of ours: products as observed, everything else as the ledger remembers it.
 
-An index that no longer exists holds nothing, whatever the ledger says. Must not write anywhere, so that a dry run may
-call it.
+An index that no longer exists holds nothing, whatever the ledger says, and a Rule that is gone is gone: a shop that
+builds its index anew and moves it into place may lose Rules. Must not write anywhere, so that a dry run may call it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from algosync.algolia.client import ReadClient
 from algosync.payloads.encode import Family
 from algosync.sync.ledger import Ledger
-from algosync.sync.plan import FAMILIES, There
+from algosync.sync.plan import FAMILIES, RULE_PREFIX, UNSURE, There
 
 
 def there(
@@ -38,9 +38,18 @@ def there(
     exists = client.exists(payload_index) if {"segments", "profiles"} & set(on) else False
     remembered: dict[tuple[str, Family], dict[str, str]] = {}
     for family in on:
-        if family in ("related", "rules"):
+        if family == "related":
             for index in observed:
                 remembered[index, family] = ledger.hashes(index, family)
+        elif family == "rules":
+            for index in observed:
+                remembered[index, family] = _rules(client, index, ledger.hashes(index, family))
         elif exists:
             remembered[payload_index, family] = ledger.hashes(payload_index, family)
     return There(observed=observed, ledger=remembered)
+
+
+def _rules(client: ReadClient, index: str, published: Mapping[str, str]) -> dict[str, str]:
+    """Our Rules that are there, with the hash that was published; unsure of those that the ledger does not know."""
+    names = (rule["objectID"] for rule in client.browse_rules(index))
+    return {name: published.get(name, UNSURE) for name in names if name.startswith(RULE_PREFIX)}

@@ -55,3 +55,15 @@ def test_a_key_that_may_not_list_indices_reads_every_time(synced):
     assert synced.sync()["plan"]["operations"] == 0
     assert synced.sync()["plan"]["operations"] == 0
     assert browses(synced) >= before + 2
+
+
+def test_a_rule_that_is_gone_is_put_back_and_one_of_ours_that_is_stale_goes(synced):
+    content = synced.content()
+    ours = [name for name in content["products"]["rules"] if name.startswith("algosync-")]
+    with synced.client("mock-admin") as client:
+        client.wait("products", client.delete_rule("products", ours[0]))
+        stale = b'[{"objectID":"algosync-9-gone","consequence":{"params":{"query":"x"}}}]'
+        client.wait("products", client.save_rules("products", stale, 1))
+    mended = synced.sync()
+    assert mended["pushed"]["families"] == {"rules": 2}
+    assert synced.content() == content
