@@ -25,6 +25,7 @@ from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family, OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import Actions
+from algosync.profiles.identity import unignored
 from algosync.stores.snapshot import Delta, Snapshot
 from algosync.sync.desire import Desired, Terms, desired, product_columns, segment_payloads
 from algosync.sync.digests import digest
@@ -230,24 +231,26 @@ def _related(
 ) -> RelatedItems:
     """Related items; those of the last run where nothing that they come from has changed."""
     moment = as_of.date() if rules.as_of == "clock" else as_of
-    inputs = digest(catalog.to_table(), found.members, rules.related, moment, hands.writer.log.version())
+    pace = rules.people.events_per_hour_max
+    inputs = digest(catalog.to_table(), found.members, rules.related, pace, moment, hands.writer.log.version())
     previous = hands.kept.related(catalog)
     if previous is not None and previous.inputs == inputs:
         return previous
-    evidence = _evidence(hands, catalog, tables, found, rules.related)
+    evidence = _evidence(rules, hands, catalog, tables, found)
     return find(evidence, catalog, rules.related, as_of=as_of, previous=previous, inputs=inputs)
 
 
-def _evidence(hands: Hands, catalog: Catalog, tables: Census, found: People, rules: RelatedRules) -> Evidence:
-    """Events with the group of their product, for related items."""
+def _evidence(rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, found: People) -> Evidence:
+    """Events with the group of their product, for related items: those of robots and staff count nowhere."""
     backend = hands.backend
     objects = hands.writer.log.ids("object")
     group = catalog.group_of(objects["value"].combine_chunks())
     known = pa.table({"object": objects["id"], "group": pa.array(group, pa.int32(), mask=group < 0)})
     groups = lent(backend, "object_groups", known.filter(known["group"].is_valid()))
-    values = catalog.group_values(rules.category or "")
+    values = catalog.group_values(rules.related.category or "")
     columns = ("ts", "token", "kind", "object", "order_id", "session_id", "quantity", "excluded", "context")
-    events = backend.table("events").select(*columns).inner_join(groups, "object")
+    people_only = unignored(backend.table("events"), events_per_hour_max=rules.people.events_per_hour_max)
+    events = people_only.select(*columns).inner_join(groups, "object")
     return Evidence(
         # Read once from the log's files, since every list goes over it.
         events=backend.create_table("grouped_events", events, temp=True),

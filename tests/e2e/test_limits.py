@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -112,3 +113,22 @@ def test_what_a_broken_off_run_pushed_counts_towards_the_budget(small, monkeypat
     small.now += timedelta(minutes=5)
     assert 0 < sent[0] < 15
     assert small.sync()["pushed"]["operations"] == 15 - sent[0]
+
+
+def test_a_robot_counts_nowhere(synced):
+    content = synced.content()
+    synced.configure(events={"ignore": {"events_per_hour_max": 40}})
+    visits = [
+        {"at": f"2026-11-19T10:{n % 60:02d}:{n // 60:02d}Z", "who": "robot", "what": "view", "product": "lamp-3"}
+        for n in range(90)
+    ]
+    with (synced.folder / "events.jsonl").open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(visit) + "\n" for visit in visits)
+    crawled = synced.sync()
+    assert crawled["events"]["accepted"] == 90
+    assert crawled["left_out_of_profiles"] == {"ignored:rate": 90}
+    assert crawled["plan"]["operations"] == 0
+    assert synced.content() == content
+
+    synced.configure(events={"ignore": {"events_per_hour_max": 100}})
+    assert synced.sync()["plan"]["operations"] > 0
