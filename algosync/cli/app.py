@@ -107,6 +107,9 @@ def _run(work: Callable[[Runtime], R], options: Options, show: Callable[[R], Non
 @app.command()
 def demo(
     directory: Annotated[Path, typer.Option(help="Where the demo leaves its files.")] = Path("algosync-demo"),
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings to use in place of the demo's own.")
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -116,7 +119,7 @@ def demo(
         from algosync.cli.teller import QuietTeller, Teller
         from algosync.demo.tour import tour
 
-        report = tour(directory, QuietTeller() if json else Teller())
+        report = tour(directory, QuietTeller() if json else Teller(), config)
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
     except KeyboardInterrupt:
@@ -215,7 +218,10 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose
 
 @app.command()
 def mock(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.", min=0, max=65535)] = 8108,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for a free one.", min=0, max=65535)] = 8108,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings whose application and keys the mock takes on.")
+    ] = None,
     load: Annotated[
         list[str] | None, typer.Option("--load", help="INDEX=FILE: records to start with (JSON, JSONL or Parquet).")
     ] = None,
@@ -230,7 +236,7 @@ def mock(
     try:
         from algosync.cli.mock import run_mock
 
-        run_mock(port, load or [], facets or [], ready=render.mock_ready(json=json))
+        run_mock(port, load or [], facets or [], config=config, ready=render.mock_ready(json=json))
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
 

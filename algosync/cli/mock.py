@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from algosync.algolia.client import Target, WriteClient
@@ -12,12 +13,19 @@ from algosync.catalog.files import read_files
 from algosync.demo.feed import feed
 from algosync.errors import ConfigError
 from algosync.mock.algolia import MockAlgolia
-from algosync.mock.keys import DEFAULT_KEYS
+from algosync.mock.keys import DEFAULT_KEYS, Key
 from algosync.mock.server import MockServer
+from algosync.settings.load import load as load_settings
+from algosync.settings.models import Settings
 
 
 def run_mock(
-    port: int, load: Sequence[str], facets: Sequence[str], *, ready: Callable[[Mapping[str, Any]], None]
+    port: int,
+    load: Sequence[str],
+    facets: Sequence[str],
+    *,
+    config: Path | None,
+    ready: Callable[[Mapping[str, Any]], None],
 ) -> None:
     """Serves until interrupted.
 
@@ -25,16 +33,18 @@ def run_mock(
         port: On 127.0.0.1; 0 for a free one.
         load: INDEX=FILE pairs.
         facets: INDEX=A,B,C: what each index declares for faceting.
+        config: Settings whose application and keys the mock takes on, beside its own keys.
         ready: Called with where it listens and what it holds.
 
     Raises:
-        ConfigError: A pair is no pair.
+        ConfigError: A pair is no pair, or the settings are wrong.
         SourceError: A file cannot be read.
         AlgosyncError: The port is taken.
     """
     records = dict(_pair(text, "--load", "products=products.jsonl") for text in load)
     declared = dict(_pair(text, "--facets", "products=brand,categories") for text in facets)
-    with MockServer(MockAlgolia(), port=port) as server:
+    algolia = MockAlgolia() if config is None else _like(load_settings(config))
+    with MockServer(algolia, port=port) as server:
         target = Target(app_id=server.algolia.app_id, hosts=(server.url,))
         held = {}
         with WriteClient(target, DEFAULT_KEYS[0].value) as client:
@@ -44,12 +54,27 @@ def run_mock(
                 held[index] = feed(
                     client, index, read_files(records[index]) if index in records else (), settings=settings
                 )
+        # Never those of the settings: they may be real.
         keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
         stopped = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         ready({"url": server.url, "app_id": server.algolia.app_id, "keys": keys, "indices": held})
         stopped.wait()
+
+
+def _like(settings: Settings) -> MockAlgolia:
+    """A mock of the shop's own application: its keys may do what such keys may, the storefront's on products alone."""
+    own = settings.algolia
+    known = {key.value: key for key in DEFAULT_KEYS}
+    indices = tuple(index.name for index in own.indices)
+    roles = ((own.read_api_key, "mock-read", ()), (own.write_api_key, "mock-write", ()))
+    keys = dict(known)
+    for secret, role, reach in (*roles, (own.storefront_api_key, "mock-storefront", indices)):
+        if secret is not None and secret.get_secret_value() not in keys:
+            value = secret.get_secret_value()
+            keys[value] = Key(value=value, acl=known[role].acl, indexes=reach)
+    return MockAlgolia(app_id=own.app_id, keys=tuple(keys.values()))
 
 
 def _pair(text: str, option: str, example: str) -> tuple[str, str]:

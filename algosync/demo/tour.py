@@ -55,12 +55,13 @@ class Narrator(Protocol):
         ...
 
 
-def tour(directory: Path, narrator: Narrator) -> dict[str, Any]:
+def tour(directory: Path, narrator: Narrator, config: Path | None = None) -> dict[str, Any]:
     """Gives the tour.
 
     Args:
         directory: Where the demo's files are left, to go on with; state of an earlier tour is removed.
         narrator: Who tells it.
+        config: Settings to use in place of the demo's own.
 
     Returns:
         What was shown, as a JSON document.
@@ -68,7 +69,7 @@ def tour(directory: Path, narrator: Narrator) -> dict[str, Any]:
     with MockServer() as server:
         target = Target(app_id=server.algolia.app_id, hosts=(server.url,))
         shop = _open_shop(directory, target, narrator)
-        runtime = _runtime(shop, target, narrator)
+        runtime = _runtime(config or shop.settings, directory, target, narrator)
         first = _first_sync(runtime, narrator)
         household = _household(first)
         profile = _profile(runtime, household, narrator)
@@ -105,15 +106,18 @@ def _open_shop(directory: Path, target: Target, narrator: Narrator) -> Shop:
     return shop
 
 
-def _runtime(shop: Shop, target: Target, narrator: Narrator) -> Runtime:
-    """The shop's own settings, but for the port that the mock found free."""
-    runtime = Runtime.open(shop.settings, progress=narrator.progress)
-    algolia = runtime.settings.algolia.model_copy(update={"hosts": target.hosts})
-    settings = runtime.settings.model_copy(update={"algolia": algolia})
-    shutil.rmtree(shop.directory / settings.state.directory, ignore_errors=True)
-    fresh = Runtime(settings, shop.directory.absolute(), progress=narrator.progress)
-    fresh.setup(confirm=lambda _: True)
-    return fresh
+def _runtime(config: Path, directory: Path, target: Target, narrator: Narrator) -> Runtime:
+    """A shop's settings, but for the port that the mock found free and a state of the demo's own."""
+    state = (directory / "state").absolute()
+    shutil.rmtree(state, ignore_errors=True)
+    given = Runtime.open(config, progress=narrator.progress).settings
+    changed = {
+        "algolia": given.algolia.model_copy(update={"hosts": target.hosts}),
+        "state": given.state.model_copy(update={"directory": state}),
+    }
+    runtime = Runtime(given.model_copy(update=changed), config.absolute().parent, progress=narrator.progress)
+    runtime.setup(confirm=lambda _: True)
+    return runtime
 
 
 def _first_sync(runtime: Runtime, narrator: Narrator) -> SyncReport:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from algosync.algolia.client import ReadClient, Target
+from algosync.errors import AlgoliaError
 
 pytestmark = pytest.mark.e2e
 
@@ -79,3 +82,26 @@ def test_the_mock_serves_until_it_is_told_to_stop(shop):
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert rest == ""
+
+
+def test_a_mock_of_the_shops_own_application(shop):
+    shop.configure(algolia={"app_id": "SHOPAPP", "read_api_key": "own-read", "storefront_api_key": "own-search"})
+    command = [Path(sys.executable).parent / "algosync", "mock", "--port", "0", "--json", "--config", shop.config]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        said = ""
+        for line in running.stdout:
+            said += line
+            if line == "}\n":
+                break
+        report = json.loads(said)
+        target = Target(app_id="SHOPAPP", hosts=(report["url"],))
+        with ReadClient(target, "own-read") as reader, ReadClient(target, "own-search") as storefront:
+            assert reader.list_indices() == []
+            with pytest.raises(AlgoliaError) as refused:
+                storefront.search("algosync_payloads", {"query": ""})
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=30) == 0
+        rest = running.stdout.read() + running.stderr.read()
+    assert refused.value.status == 403
+    assert report["app_id"] == "SHOPAPP"
+    assert "own-" not in said + rest
