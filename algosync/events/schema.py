@@ -42,6 +42,20 @@ the product's own columns, for a shop whose catalog lives nowhere else."""
 FACET_VALUES: Final = pa.list_(pa.struct([("facet", pa.string()), ("value", pa.string())]))
 """Facet values of one product or filter event, sorted by facet, then value, without repeats."""
 
+_SAID: Final = (
+    ("order_id", pa.string()),
+    ("price", pa.float64()),
+    ("quantity", pa.int32()),
+    ("discount", pa.float64()),
+    ("currency", pa.string()),
+    ("query_id", pa.string()),
+    ("position", pa.int32()),
+    ("index", pa.string()),
+    ("consent", pa.string()),
+    ("excluded", pa.string()),
+    ("context", pa.map_(pa.string(), pa.string())),
+)
+
 CLEAN: Final = pa.schema(
     [
         ("key_hi", pa.uint64()),
@@ -54,17 +68,7 @@ CLEAN: Final = pa.schema(
         ("event_name", pa.string()),
         ("object_id", pa.string()),
         ("facet_filters", FACET_VALUES),
-        ("order_id", pa.string()),
-        ("price", pa.float64()),
-        ("quantity", pa.int32()),
-        ("discount", pa.float64()),
-        ("currency", pa.string()),
-        ("query_id", pa.string()),
-        ("position", pa.int32()),
-        ("index", pa.string()),
-        ("consent", pa.string()),
-        ("excluded", pa.string()),
-        ("context", pa.map_(pa.string(), pa.string())),
+        *_SAID,
         ("product", pa.string()),
         ("source", pa.string()),
     ]
@@ -86,17 +90,7 @@ LOG: Final = pa.schema(
         ("event_name", pa.string()),
         ("object", pa.int32()),
         ("item", pa.int32()),
-        ("order_id", pa.string()),
-        ("price", pa.float64()),
-        ("quantity", pa.int32()),
-        ("discount", pa.float64()),
-        ("currency", pa.string()),
-        ("query_id", pa.string()),
-        ("position", pa.int32()),
-        ("index", pa.string()),
-        ("consent", pa.string()),
-        ("excluded", pa.string()),
-        ("context", pa.map_(pa.string(), pa.string())),
+        *_SAID,
         ("source", pa.string()),
     ]
 )

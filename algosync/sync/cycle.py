@@ -7,7 +7,7 @@ whose log is gone afterwards. What becomes of the result is up to its consumer: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -141,7 +141,6 @@ class Computed:
     desired: Desired
     plan: Plan
     users_unknown: int = 0
-    notes: tuple[str, ...] = field(default=())
 
 
 def compute(rules: ShopRules, hands: Hands) -> Computed:
