@@ -68,7 +68,7 @@ class Kept:
         here = pc.greater_equal(item, 0)
         kinds = sorted(set(lists["kind"].to_pylist()))
         return RelatedItems(
-            inputs=(lists.schema.metadata or {}).get(_INPUTS, b"").decode(),
+            inputs=_mark(lists, numbers, tops),
             lists={kind: _lists(lists.filter(pc.equal(lists["kind"], kind)), catalog) for kind in kinds},
             popular=found["popular"].fill_null(0.0).to_numpy(),
             popularity=found["popularity"].fill_null(-1).to_numpy(),
@@ -81,7 +81,7 @@ class Kept:
         products, versions = self._load("catalog"), self._load("versions")
         if products is None or versions is None:
             return None
-        if any((table.schema.metadata or {}).get(_INPUTS) != state.encode() for table in (products, versions)):
+        if _mark(products, versions) != state:
             return None
         found: dict[str, dict[str, str | None]] = {}
         for index, object_id, version in zip(*(versions[name].to_pylist() for name in _VERSIONS.names), strict=True):
@@ -94,12 +94,10 @@ class Kept:
         Raises:
             StoreError: A file cannot be written.
         """
-        mark = {_INPUTS: state.encode()}
-        products = catalog.to_table()
-        self._store("catalog", products.replace_schema_metadata({**(products.schema.metadata or {}), **mark}))
+        self._store("catalog", catalog.to_table(), state)
         rows = [(index, object_id, v) for index, found in versions.items() for object_id, v in found.items()]
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
-        self._store("versions", pa.table(columns, schema=_VERSIONS).replace_schema_metadata(mark))
+        self._store("versions", pa.table(columns, schema=_VERSIONS), state)
 
     def save(self, integers: pa.Table, found: RelatedItems, catalog: Catalog) -> None:
         """Replaces every file.
@@ -114,17 +112,16 @@ class Kept:
                 pa.array(lists.indptr, pa.int32()), catalog.groups.take(pa.array(lists.related))
             )
             parts.append(pa.table([pa.array([kind] * len(lists), pa.string()), catalog.groups, related], schema=_LISTS))
-        table = pa.concat_tables(parts) if parts else _LISTS.empty_table()
-        self._store("lists", table.replace_schema_metadata({_INPUTS: found.inputs.encode()}))
+        self._store("lists", pa.concat_tables(parts) if parts else _LISTS.empty_table(), found.inputs)
         numbers = [
             catalog.groups,
             pa.array(found.popular, pa.float64()),
             pa.array(found.popularity, pa.int8()),
             pa.array(found.trending, pa.int8()),
         ]
-        self._store("numbers", pa.table(numbers, schema=_NUMBERS))
+        self._store("numbers", pa.table(numbers, schema=_NUMBERS), found.inputs)
         groups = catalog.groups.take(found.tops["item"].combine_chunks())
-        self._store("tops", found.tops.drop_columns("item").add_column(2, "group", groups))
+        self._store("tops", found.tops.drop_columns("item").add_column(2, "group", groups), found.inputs)
 
     def _load(self, name: str) -> pa.Table | None:
         path = self._directory / f"{name}.parquet"
@@ -136,16 +133,23 @@ class Kept:
             hint = "Remove it; the next run makes it anew"
             raise StoreError(f"cannot be read ({type(error).__name__})", where=str(path), hint=hint) from None
 
-    def _store(self, name: str, table: pa.Table) -> None:
+    def _store(self, name: str, table: pa.Table, inputs: str = "") -> None:
         path = self._directory / f"{name}.parquet"
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh = path.with_suffix(".new")
-            pq.write_table(table, fresh, compression="zstd")
+            marked = {**(table.schema.metadata or {}), _INPUTS: inputs.encode()}
+            pq.write_table(table.replace_schema_metadata(marked), fresh, compression="zstd")
             fresh.chmod(0o600)
             fresh.replace(path)
         except OSError as error:
             raise StoreError(f"cannot be written ({error.strerror})", where=str(path)) from None
+
+
+def _mark(*tables: pa.Table) -> str:
+    """What all of these files were made from; empty where a run broke off between two of them."""
+    marks = {(table.schema.metadata or {}).get(_INPUTS, b"") for table in tables}
+    return marks.pop().decode() if len(marks) == 1 else ""
 
 
 def _index(groups: pa.ChunkedArray | pa.Array, catalog: Catalog) -> pa.Array:

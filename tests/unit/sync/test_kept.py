@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -105,3 +107,21 @@ def test_a_read_of_the_index_holds_for_the_state_it_was_made_in(kept):
     kept.save_shelf(_catalog(), {"products": {}}, "state 2")
     assert kept.shelf("state 1") is None
     assert kept.shelf("state 2").versions == {}
+
+
+@pytest.mark.parametrize("written", [1, 2, 3])
+def test_files_of_a_run_that_broke_off_between_them_are_not_taken_for_its_result(kept, monkeypatch, written):
+    catalog = _catalog("a", "b", "c")
+    kept.save(INTEGERS, _items(), catalog)
+    store, done = Kept._store, []
+
+    def break_off(self, name, *rest):
+        if len(done) == written:
+            raise KeyboardInterrupt
+        done.append(name)
+        store(self, name, *rest)
+
+    monkeypatch.setattr(Kept, "_store", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        kept.save(INTEGERS, replace(_items(), inputs="def"), catalog)
+    assert kept.related(catalog).inputs == ("abc" if done == ["integers"] else "")
