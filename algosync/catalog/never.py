@@ -1,42 +1,61 @@
 """Which facet values are sensitive and must reach no profile, filter or segment.
 
-In doubt a value is withheld: an array is also read as a path, so that "Health/*" takes ["Health", "Vitamins"] whole.
+The one meaning of the settings' `never` patterns, for records, events, conditions and filters alike. In doubt a value
+is withheld: an array is also read as a path, so that "Health/*" takes ["Health", "Vitamins"] whole.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+_STEP = r"\s*[/>]\s*"
+_NOTHING = r"[^\s\S]"
+
+
+@lru_cache(maxsize=256)
+def expression(patterns: tuple[str, ...]) -> str:
+    """Return a regular expression, for Python, RE2 and Java alike, that finds exactly the sensitive values.
+
+    A pattern is a glob over the whole value, without regard to case: `*` is any text, `?` any character. "/" also
+    stands for ">" between the steps of a path, with or without spaces. A pattern that ends in "/*" takes the parent
+    itself too.
+
+    Args:
+        patterns: For example ("Health/*",).
+    """
+    return f"(?is)^(?:{'|'.join(map(_translated, patterns)) or _NOTHING})$"
+
+
+def _translated(pattern: str) -> str:
+    below = pattern.endswith("/*")
+    parts = {"*": ".*", "?": ".", "/": _STEP}
+    text = "".join(parts.get(c, re.escape(c)) for c in (pattern[:-2] if below else pattern))
+    return f"{text}(?:{_STEP}.*)?" if below else text
+
+
+def is_sensitive(value: str, patterns: Sequence[str]) -> bool:
+    """Whether one value by itself is sensitive."""
+    return bool(patterns) and re.search(expression(tuple(patterns)), value) is not None
 
 
 def withheld(patterns: Sequence[str]) -> Callable[[Sequence[str]], list[bool]]:
     """Return a function that says for each of a record's values of one facet whether it is sensitive.
 
-    A pattern is a glob over the whole value, without regard to case. One that ends in "/*" takes the parent itself
-    too. "/" in a pattern also stands for " > " in values, and for the steps of an array whose values have neither.
-
     Args:
-        patterns: For example ("Health/*",).
+        patterns: See `expression`; those with a "/" are also held against the steps of an array.
     """
-    globs = [p.casefold() for p in patterns] + [p.casefold()[:-2] for p in patterns if p.endswith("/*")]
-    match, match_path = _any_of(globs), _any_of([glob for glob in globs if "/" in glob])
+    match = re.compile(expression(tuple(patterns))).search
+    match_path = re.compile(expression(tuple(p for p in patterns if "/" in p))).search
     known: dict[tuple[str, ...], list[bool]] = {}
 
     def verdicts(values: Sequence[str]) -> list[bool]:
         key = tuple(values)
         if key not in known:
-            plain = [re.sub(r"\s*>\s*", "/", value.casefold()) for value in key]
-            steps = not any("/" in value for value in plain)
-            paths = ["/".join(plain[: i + 1]) if steps else "" for i in range(len(plain))]
-            known[key] = [match(a) or match_path(b) for a, b in zip(plain, paths, strict=True)]
+            steps = not any(re.search("[/>]", value) for value in key)
+            paths = ["/".join(key[: i + 1]) if steps else "" for i in range(len(key))]
+            known[key] = [bool(match(a) or (b and match_path(b))) for a, b in zip(key, paths, strict=True)]
         return known[key]
 
     return verdicts
-
-
-def _any_of(globs: Sequence[str]) -> Callable[[str], bool]:
-    if not globs:
-        return lambda _value: False
-    matches = re.compile("|".join(fnmatch.translate(glob) for glob in globs)).match
-    return lambda value: matches(value) is not None

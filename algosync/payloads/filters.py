@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
+from algosync.catalog.never import is_sensitive
 from algosync.errors import ConfigError
 from algosync.payloads.boosts import BOOST_WEIGHT, SCORE_RANGE, TAG_FACET, Boost, plan_boosts
 from algosync.payloads.declared import declaration_hint
@@ -191,7 +191,7 @@ def _say_boost(
         "the boost rests on a sensitive value"
         for f, values in boost.conditions.items()
         for v in values
-        if _is_sensitive(f, v, policy)
+        if is_sensitive(v, policy.never.get(f, ()))
     )
     if reason := next(sensitive, None) or _facet_refusal(facet, policy):
         refused.append(Refusal(facet=facet, value=value, reason=reason))
@@ -213,7 +213,7 @@ def _value_refusal(facet: str, value: str, policy: FilterPolicy) -> str | None:
         return problem
     if stands_for_nothing(value):
         return "the value stands for no value"
-    if policy.never and _is_sensitive(facet, value, policy):
+    if is_sensitive(value, policy.never.get(facet, ())):
         return "the value is sensitive"
     return None
 
@@ -222,10 +222,6 @@ def _score_refusal(score: int) -> str | None:
     if type(score) is int and score in SCORE_RANGE:
         return None
     return f"a score is an integer of 1 to 20, not {score!r}"
-
-
-def _is_sensitive(facet: str, value: str, policy: FilterPolicy) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in policy.never.get(facet, ()))
 
 
 def _within_limits(ranked: list[_Said], policy: FilterPolicy, refused: list[Refusal]) -> list[_Said]:

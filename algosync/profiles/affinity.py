@@ -15,6 +15,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from algosync.catalog.never import expression
 from algosync.errors import ConfigError
 from algosync.profiles.moments import DAY_S, epoch_month, epoch_seconds, month_start, month_starts
 
@@ -33,7 +34,7 @@ class AffinityRules:
         weights: Weight by kind of event; a kind without one counts nothing.
         facets: The facets that affinities are kept for (a mapping gives its keys).
         half_life_days: Days after which an event counts half, at least 1: a float overflows 1,023 half-lives away.
-        never: Globs of sensitive values by facet (`*` any text, `?` any character, in any case); in no sum.
+        never: Patterns of sensitive values by facet, see `catalog.never`; in no sum.
     """
 
     weights: Mapping[str, float]
@@ -146,13 +147,6 @@ def landmark_of(as_of: datetime) -> int:
     return epoch_month(as_of)
 
 
-def glob_pattern(glob: str) -> str:
-    """A regular expression, for RE2 and Java alike, that matches whole values in any case."""
-    special = set(r"\.^$+{}[]|()")
-    parts = [{"*": ".*", "?": "."}.get(c, f"\\{c}" if c in special else c) for c in glob]
-    return f"(?is)^{''.join(parts)}$"
-
-
 def _counting(rules: AffinityRules) -> dict[str, float]:
     return {kind: float(weight) for kind, weight in rules.weights.items() if weight > 0}
 
@@ -183,10 +177,9 @@ def _points(events: ir.Table, rules: AffinityRules, landmark: int, by: Sequence[
 
 def _allowed(item_values: ir.Table, rules: AffinityRules) -> ir.Table:
     allowed = item_values.filter(item_values.facet.isin(rules.facets))
-    for facet, globs in sorted(rules.never.items()):
-        for glob in globs:
-            matches = allowed["value"].re_search(glob_pattern(glob))
-            allowed = allowed.filter(~((allowed.facet == facet) & matches))
+    for facet, patterns in sorted(rules.never.items()):
+        matches = allowed["value"].re_search(expression(tuple(patterns)))
+        allowed = allowed.filter(~((allowed.facet == facet) & matches))
     return allowed
 
 

@@ -5,15 +5,14 @@ Owns the grammar of segments and of boosts. Every problem is collected with its 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import Any, Final
 
+from algosync.catalog.never import is_sensitive
 from algosync.events.schema import KINDS
-from algosync.profiles.affinity import glob_pattern
 from algosync.profiles.conditions import (
     AffinityIs,
     AllOf,
@@ -235,7 +234,7 @@ class Reader:
     def _refuse_sensitive(self, path: str, facet: str, values: Sequence[str]) -> None:
         for glob in self.never.get(facet, ()):
             for value in values:
-                if re.fullmatch(glob_pattern(glob), value):
+                if is_sensitive(value, (glob,)):
                     self.problems.add(path, f'"{value}" is sensitive', f'values of {facet} that are not "{glob}"')
 
     def attribute(self, path: str, raw: Any) -> Condition:

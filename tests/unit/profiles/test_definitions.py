@@ -190,6 +190,7 @@ def test_sensitive_values_are_refused_everywhere():
         "a": {"definition": {"affinities": ["Books", "health/x"]}},
         "b": {"when": {"not": {"affinity": {"value": "Health/y"}}}, "boost": {"categories": ["Health/z"]}},
         "c": {"when": {"events": {"categories": "Health"}}},
+        "e": {"when": {"events": {"categories": "Healthy food"}}},
         "d": {"when": {"events": {"facet": {"categories": ["Health/w"]}}}},
     }
     with pytest.raises(ConfigError) as caught:
@@ -198,6 +199,7 @@ def test_sensitive_values_are_refused_everywhere():
         ["a.definition.affinities", '"health/x" is sensitive; allowed'],
         ["b.when.not.affinity.value", '"Health/y" is sensitive; allowed'],
         ["b.boost.categories", '"Health/z" is sensitive; allowed'],
+        ["c.when.events.categories", '"Health" is sensitive; allowed'],
         ["d.when.events.facet.categories", '"Health/w" is sensitive; allowed'],
     ]
 
