@@ -72,8 +72,12 @@ def number(value: Any) -> float | None:
 
 
 def text(value: Any) -> str:
-    """Return a value as a condition or an id would write it: true and false in lower case."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Return a scalar as people write it in conditions, ids and attributes: true, 18, 1.5."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def condition(source: str) -> Callable[[Record], bool]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from algosync.profiles.conditions import Boost, Segments
 from algosync.profiles.definitions import Reader
 from algosync.profiles.moments import epoch_day
-from algosync.profiles.reading import Problems, slug
+from algosync.profiles.reading import Problems, check_slugs
 from algosync.profiles.visitors import STATES, VISITS
 
 Effect = Literal["message", "boost", "data"]
@@ -100,12 +100,7 @@ def parse_actions(
     reader = _ActionReader(problems, segments, Reader(problems, None, segments.facets, segments.never))
     raws = problems.mapping(where, document)
     found = [reader.action(str(name), raw) for name, raw in sorted(raws.items())]
-    slugs: dict[str, str] = {}
-    for action in found:
-        if slugs.setdefault(slug(action.id), action.id) != action.id:
-            problems.add(
-                action.id, f'its slug is that of "{slugs[slug(action.id)]}" too', "ids that differ in A-Za-z0-9_-"
-            )
+    check_slugs([action.id for action in found], problems)
     problems.raise_any()
     return Actions(items=tuple(found))
 

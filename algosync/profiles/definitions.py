@@ -31,7 +31,7 @@ from algosync.profiles.conditions import (
     VisitorIs,
     leaves,
 )
-from algosync.profiles.reading import Problems, slug
+from algosync.profiles.reading import Problems, check_slugs
 from algosync.profiles.visitors import STATES, VISITS
 
 _SEGMENT: Final = ("name", "description", "priority", "definition", "when", "boost")
@@ -70,9 +70,14 @@ def parse_segments(
     """
     problems = Problems(where)
     reader = Reader(problems, affinity_facet, tuple(facets), never)
-    found = [reader.segment(str(name), raw) for name, raw in problems.mapping(where, document).items()]
-    _check_slugs([segment.id for segment in found], problems)
-    order = _check_references([segment.id for segment in found], reader.references, problems)
+    found: list[Segment] = []
+    references: list[tuple[str, str, str]] = []
+    for name, raw in problems.mapping(where, document).items():
+        found.append(reader.segment(str(name), raw))
+        references += [(str(name), *reference) for reference in reader.references]
+        reader.references.clear()
+    check_slugs([segment.id for segment in found], problems)
+    order = _check_references([segment.id for segment in found], references, problems)
     problems.raise_any()
     by_id = {segment.id: segment for segment in found}
     return _compiled(tuple(by_id[name] for name in order), reader)
@@ -297,26 +302,19 @@ class Reader:
         return Boost(facets=facets, price=price, popular=popular, score=score or 20)
 
 
-def _check_slugs(names: Sequence[str], problems: Problems) -> None:
-    owners: dict[str, str] = {}
-    for name in names:
-        made = slug(name)
-        if not made:
-            problems.add(name or '""', "the id holds no usable character", "letters, digits, _ and -")
-        elif owners.setdefault(made, name) != name:
-            problems.add(name, f'its slug "{made}" is that of "{owners[made]}" too', "ids that differ in A-Za-z0-9_-")
+def _check_references(
+    names: Sequence[str], references: Sequence[tuple[str, str, str]], problems: Problems
+) -> list[str]:
+    """Segment ids, those that others refer to first, else by id; unknown references and cycles are noted.
 
-
-def _check_references(names: Sequence[str], references: Sequence[tuple[str, str]], problems: Problems) -> list[str]:
-    """Segment ids, those that others refer to first, else by id; unknown references and cycles are noted."""
+    A reference is (the segment it stands in, its path, the segment it names).
+    """
     wanted: dict[str, set[str]] = {name: set() for name in sorted(names)}
     paths: dict[tuple[str, str], str] = {}
-    owners = sorted(names, key=len, reverse=True)
-    for path, target in references:
+    for owner, path, target in references:
         if target not in wanted:
             problems.add(path, f'the segment "{target}" is unknown', ", ".join(wanted))
             continue
-        owner = next(name for name in owners if path.startswith(f"{name}."))
         wanted[owner].add(target)
         paths[owner, target] = path
     sorter = TopologicalSorter(wanted)

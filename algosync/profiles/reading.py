@@ -11,9 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from algosync.catalog.paths import text as text_of
 from algosync.errors import ConfigError
 
 Range = tuple[float, float]
+
+SLUG_MAX = 48
+"""Characters of an id: a boost of an action on a segment is named by both, and a tag has at most 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Problems:
         texts = []
         for value in values:
             if isinstance(value, str | int | float) and value != "":
-                texts.append(as_text(value))
+                texts.append(text_of(value))
             else:
                 self.add(path, f"{shown(value)} is no value", "texts, numbers, true or false")
         return tuple(dict.fromkeys(texts))
@@ -109,28 +113,32 @@ class Problems:
         if low is None or high is None:
             return None
         if low > high:
-            self.add(path, f"{as_text(raw[0])} is above {as_text(raw[1])}", "[low, high]")
+            self.add(path, f"{text_of(raw[0])} is above {text_of(raw[1])}", "[low, high]")
             return None
         return low, high
 
     def ordered(self, path: str, low: float | None, high: float | None, names: tuple[str, str]) -> None:
         """Note a lower bound above its upper one."""
         if low is not None and high is not None and low > high:
-            self.add(path, f"{names[0]} {as_text(low)} is above {names[1]} {as_text(high)}")
-
-
-def as_text(value: str | float) -> str:
-    """A scalar as it is compared and shown: true, 18, 1.5."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+            self.add(path, f"{names[0]} {text_of(low)} is above {names[1]} {text_of(high)}")
 
 
 def slug(identifier: str) -> str:
     """The identifier in the alphabet of contexts and objectIDs, `A-Za-z0-9_-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", identifier).strip("-")
+
+
+def check_slugs(names: Sequence[str], problems: Problems) -> None:
+    """Note ids without a slug, ids whose slug is too long for a tag, and ids that share one."""
+    owners: dict[str, str] = {}
+    for name in names:
+        made = slug(name)
+        if not made:
+            problems.add(name or '""', "the id holds no usable character", "letters, digits, _ and -")
+        elif len(made) > SLUG_MAX:
+            problems.add(name, f"the id has {len(made)} characters", f"at most {SLUG_MAX}")
+        elif owners.setdefault(made, name) != name:
+            problems.add(name, f'its slug "{made}" is that of "{owners[made]}" too', "ids that differ in A-Za-z0-9_-")
 
 
 def shown(raw: Any) -> str:
@@ -141,8 +149,8 @@ def shown(raw: Any) -> str:
 
 def _bounds(least: float, most: float, prefix: str = "") -> str:
     parts = [
-        f"at least {as_text(least)}" if least > -math.inf else "",
-        f"at most {as_text(most)}" if most < math.inf else "",
+        f"at least {text_of(least)}" if least > -math.inf else "",
+        f"at most {text_of(most)}" if most < math.inf else "",
     ]
     text = " and ".join(part for part in parts if part)
     return f"{prefix}{text}" if text else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
+from algosync.catalog.paths import text
 from algosync.profiles.conditions import (
     AffinityIs,
     AllOf,
@@ -26,7 +27,7 @@ from algosync.profiles.conditions import (
 )
 from algosync.profiles.facts import MICRO
 from algosync.profiles.moments import epoch_day
-from algosync.profiles.reading import Range, as_text
+from algosync.profiles.reading import Range
 from algosync.profiles.segments import NUMBER, Known, bounds_hold
 from algosync.profiles.visitors import STATES, VISITS
 
@@ -235,10 +236,10 @@ def _either(texts: Any) -> str:
 
 
 def _span(bounds: Range) -> str:
-    return f"{as_text(bounds[0])} to {as_text(bounds[1])}"
+    return f"{text(bounds[0])} to {text(bounds[1])}"
 
 
 def _limits(least: float | None, most: float | None) -> str:
-    parts = [f"at least {as_text(least)}"] if least is not None else []
-    parts += [f"at most {as_text(most)}"] if most is not None else []
+    parts = [f"at least {text(least)}"] if least is not None else []
+    parts += [f"at most {text(most)}"] if most is not None else []
     return f" ({' and '.join(parts)})" if parts else ""

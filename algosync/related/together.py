@@ -113,7 +113,7 @@ def baskets(events: ir.Table, *, by: By, rules: BasketRules) -> ir.Table:
 
 def _orders(events: ir.Table) -> ir.Table:
     bought = events.filter(events.kind == "purchase", events.order_id.notnull())
-    actor = (bought.token.cast("string") + ":" + bought.order_id).hash()
+    actor = (person(bought).cast("string") + ":" + bought.order_id).hash()
     lines = bought.mutate(actor=actor, item=bought.group, n=bought.quantity.fill_null(1).cast("int64"))
     net = lines.group_by("actor", "item").aggregate(net=lines.n.sum(), ts=lines.ts.max())
     return net.filter(net.net > 0).mutate(weight=ibis.literal(1.0))

@@ -199,8 +199,8 @@ def keep(previous: Lists, candidates: Lists, *, n: int, margin: float, available
 
     The gain is measured under the new scores: (sum over the new list - sum over the old list) / sum over the new.
     An old item that is no candidate any more counts as nothing, so candidates should be longer than n (twice is
-    plenty). An old list that holds an item which has left or is unavailable, or which is now without any evidence,
-    is always replaced.
+    plenty). An old list that holds an item which has left or is unavailable, which is now without any evidence, or
+    which is shorter than the new one, is always replaced.
 
     Args:
         previous: What is published, over today's indexes; an entry that has left is -1, so that its list is replaced.
@@ -216,7 +216,8 @@ def keep(previous: Lists, candidates: Lists, *, n: int, margin: float, available
     was = np.bincount(previous.rows, weights=now, minlength=len(new))
     could = np.bincount(new.rows, weights=new.score, minlength=len(new))
     length = np.diff(previous.indptr)
-    stays = (length > 0) & (length <= n) & ~spoilt & (could > 0) & (could - was <= margin * could)
+    fits = (length > 0) & (length <= n) & (length >= np.diff(new.indptr))
+    stays = fits & ~spoilt & (could > 0) & (could - was <= margin * could)
     old_part, new_part = stays[previous.rows], ~stays[new.rows]
     row = np.concatenate((previous.rows[old_part], new.rows[new_part]))
     order = np.argsort(row, kind="stable")

@@ -281,6 +281,10 @@ class Settings(BaseSettings):
         facet = self.segments.affinity_facet
         if facet is not None and facet not in self.facets:
             raise ValueError(f"segments.affinity_facet: '{facet}' is not among [facets]: {', '.join(self.facets)}")
+        attributes = [f.attribute or name for name, f in self.facets.items() if name not in DERIVED_FACETS]
+        twice = sorted({attribute for attribute in attributes if attributes.count(attribute) > 1})
+        if twice:
+            raise ValueError(f"facets: the attribute '{twice[0]}' stands behind two of them")
         for name in DERIVED_FACETS:
             derived = self.facets.get(name)
             if derived is None:

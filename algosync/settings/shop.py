@@ -28,6 +28,7 @@ from algosync.settings.origins import (
     SqlCatalogSettings,
 )
 from algosync.sync.cycle import ShopRules
+from algosync.sync.desire import segment_payloads
 from algosync.sync.people import PeopleRules
 from algosync.sync.shelf import Records
 from algosync.sync.users import UsersSource
@@ -46,6 +47,7 @@ def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family
         ConfigError: Settings, segments or actions are wrong, or a secret is missing.
     """
     segments = load_segments(settings, base)
+    actions = load_actions(settings, base, segments)
     families = _families(settings, only)
     return ShopRules(
         sources=tuple(made.event_source(settings, source, base=base, now=now) for source in settings.sources),
@@ -57,7 +59,8 @@ def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family
         products_from_events=isinstance(settings.catalog, EventsCatalogSettings),
         people=people_rules(settings, segments),
         related=made.related_rules(settings),
-        actions=load_actions(settings, base, segments),
+        actions=actions,
+        segments=segment_payloads(segments, actions),
         families=families,
         prices=made.prices(settings),
         max_record_bytes=settings.algolia.max_record_bytes,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import ibis
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
@@ -21,13 +20,13 @@ from algosync.catalog.rules import CatalogRules
 from algosync.catalog.table import Catalog
 from algosync.events.writer import LogWriter
 from algosync.payloads.boosts import TAG_FACET
+from algosync.payloads.contexts import Segment
 from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family, OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import Actions
-from algosync.profiles.identity import unignored
 from algosync.stores.snapshot import Delta, Snapshot
-from algosync.sync.desire import Desired, Terms, desired, product_columns, segment_payloads
+from algosync.sync.desire import Desired, Terms, desired, product_columns
 from algosync.sync.digests import digest
 from algosync.sync.history import changes
 from algosync.sync.kept import Kept
@@ -67,6 +66,7 @@ class ShopRules:
         people: What makes a profile.
         related: Which related items are found.
         actions: What the storefront does for whom.
+        segments: Segments as Algolia sees them, with every boost that membership sets off.
         families: The families that are pushed.
         prices: What Algolia costs.
         max_record_bytes: The plan's largest record.
@@ -84,6 +84,7 @@ class ShopRules:
     people: PeopleRules
     related: RelatedRules
     actions: Actions
+    segments: tuple[Segment, ...]
     families: frozenset[Family]
     prices: Prices
     max_record_bytes: int
@@ -240,20 +241,16 @@ def _related(
 
 
 def _evidence(rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, found: People) -> Evidence:
-    """Events with the group of their product, for related items: those of robots and staff count nowhere."""
+    """Events with the group of their product, for related items: robots, staff and what was returned count nowhere."""
     backend = hands.backend
     objects = hands.writer.log.ids("object")
     group = catalog.group_of(objects["value"].combine_chunks())
     known = pa.table({"object": objects["id"], "group": pa.array(group, pa.int32(), mask=group < 0)})
     groups = lent(backend, "object_groups", known.filter(known["group"].is_valid()))
     values = catalog.group_values(rules.related.category or "")
-    columns = ("ts", "token", "kind", "object", "order_id", "session_id", "quantity", "excluded", "context")
-    people_only = unignored(backend.table("events"), events_per_hour_max=rules.people.events_per_hour_max)
-    events = people_only.select(*columns).inner_join(groups, "object")
     return Evidence(
-        # Read once from the log's files, since every list goes over it.
-        events=backend.create_table("grouped_events", events, temp=True),
-        personal=tables.events.mutate(excluded=ibis.null("string")).inner_join(groups, "object"),
+        events=tables.net_identified.inner_join(groups, "object"),
+        personal=tables.net.inner_join(groups, "object"),
         members=lent(backend, "people_members", found.members),
         values=lent(backend, "group_values", values),
     )
@@ -262,7 +259,7 @@ def _evidence(rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, 
 def make_payloads(rules: ShopRules, hands: Hands, found: Knowledge, observed: Observed) -> Desired:
     """Says what Algolia should hold."""
     with hands.stages.stage("payloads", "Making payloads"):
-        segments = segment_payloads(found.rules.segments, rules.actions)
+        segments = rules.segments
         ids = {segment.slug: segment.id for segment in found.rules.segments.items}
         columns = product_columns(found.catalog, found.related, segments, ids)
         profiles = pushable(found.documents, found.tokens, found.rules, as_of=found.as_of)

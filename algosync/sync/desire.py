@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from algosync.catalog.table import Catalog
+from algosync.errors import ConfigError
 from algosync.payloads.boosts import Boost, plan_boosts
 from algosync.payloads.contexts import Segment
 from algosync.payloads.encode import Family, OpaqueIds, Payload, Target, Unsent
@@ -24,8 +25,9 @@ from algosync.payloads.records import Profile, Records, profile_records, segment
 from algosync.payloads.rules import segment_rules
 from algosync.payloads.syntax import Refusal
 from algosync.payloads.tags import boost_tags
-from algosync.profiles.actions import Actions
+from algosync.profiles.actions import Action, Actions
 from algosync.profiles.conditions import Boost as Lift
+from algosync.profiles.conditions import Segment as Definition
 from algosync.profiles.conditions import Segments
 from algosync.profiles.reading import slug
 from algosync.related.topk import Lists
@@ -52,25 +54,39 @@ class Desired:
     absent: Mapping[str, int] = field(default_factory=dict)
 
 
-def segment_payloads(segments: Segments, actions: Actions) -> list[Segment]:
-    """Segments with every boost that membership alone sets off: their own, and those of such actions."""
-    by_segment: dict[str, list[Boost]] = {segment.id: [] for segment in segments.items}
+def segment_payloads(segments: Segments, actions: Actions) -> tuple[Segment, ...]:
+    """Segments with every boost that membership alone sets off: their own, and those of such actions.
+
+    Raises:
+        ConfigError: Two different boosts would get one name, and so one tag.
+    """
+    named: dict[str, tuple[str, Boost]] = {}
+    made = []
     for segment in segments.items:
-        by_segment[segment.id] += _named(segment.slug, segment.boosts)
-    for action in actions.items:
-        if action.boosts and not action.visit and not action.state:
-            for segment_id in action.segments:
-                by_segment[segment_id] += _named(slug(action.id), action.boosts)
-    return [
-        Segment(slug=s.slug, name=s.name, priority=max(s.priority, 0), boosts=tuple(by_segment[s.id]))
-        for s in segments.items
-    ]
+        boosts = [(segment.id, boost) for boost in _named(segment.slug, segment.boosts)]
+        for action in actions.items:
+            if action.boosts and not action.visit and not action.state and segment.id in action.segments:
+                boosts += [(action.id, boost) for boost in _of_action(action, segment)]
+        for owner, boost in boosts:
+            first, known = named.setdefault(boost.slug, (owner, boost))
+            if known != boost:
+                what = f"a boost of '{owner}' and one of '{first}' would share the name '{boost.slug}'"
+                raise ConfigError(what, where="segments and actions", hint="Give one of the two another id")
+        mine = tuple(boost for _, boost in boosts)
+        made.append(Segment(slug=segment.slug, name=segment.name, priority=max(segment.priority, 0), boosts=mine))
+    return tuple(made)
 
 
-def _named(slug: str, lifts: Sequence[Lift]) -> Iterator[Boost]:
+def _of_action(action: Action, segment: Definition) -> Iterator[Boost]:
+    """An action's boosts for one segment: what is popular there is not what is popular in another."""
+    several = len(action.segments) > 1 and any(lift.popular is not None for lift in action.boosts)
+    return _named(f"{slug(action.id)}-{segment.slug}" if several else slug(action.id), action.boosts)
+
+
+def _named(name: str, lifts: Sequence[Lift]) -> Iterator[Boost]:
     for number, lift in enumerate(lifts, start=1):
         yield Boost(
-            slug=slug if len(lifts) == 1 else f"{slug}-{number}",
+            slug=name if len(lifts) == 1 else f"{name}-{number}",
             conditions=dict(lift.facets),
             price=lift.price,
             popular=lift.popular,

@@ -89,6 +89,7 @@ class Census:
 
     Attributes:
         identified: All events that count at all, each with its person.
+        net_identified: The same without returns and what they took back: aggregates count those without consent too.
         events: Those of them that may count towards profiles, returns included.
         net: The same without returns and what they took back.
         item_values: (item, facet, value).
@@ -101,6 +102,7 @@ class Census:
     """
 
     identified: ir.Table
+    net_identified: ir.Table
     events: ir.Table
     net: ir.Table
     item_values: ir.Table
@@ -142,6 +144,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
     special = _special(identified)
     events = kept("events", consenting(identified)) if special.withheld else identified
     net = kept("net", net_of_returns(events)) if special.returns else _without_returns(events)
+    net_identified = kept("net_identified", net_of_returns(identified)) if special.returns else identified
     unmatched = unmatched_returns(events).count().to_pyarrow().as_py() if special.returns else 0
     landmark = landmark_of(as_of)
     scores = kept("scores", top_scores(net, item_values, rules.affinity, landmark=landmark, top=VALUES_KEPT))
@@ -150,6 +153,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
     seen = visitors(events, as_of=as_of, values=scores)
     return Census(
         identified=identified,
+        net_identified=net_identified,
         events=events,
         net=net,
         item_values=item_values,

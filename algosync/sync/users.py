@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from algosync.catalog.paths import text
 from algosync.errors import SourceError
 
 USERS = pa.schema([("token", pa.int32()), ("key", pa.string()), ("value", pa.string())])
@@ -72,16 +73,10 @@ def _token(record: Mapping[str, Any], source: UsersSource) -> str:
 
 def _attributes(record: Mapping[str, Any], source: UsersSource) -> Iterator[tuple[str, str]]:
     for key in source.attributes if source.attributes is not None else record:
-        text = _text(record.get(key))
-        if key != source.token and text is not None:
-            yield key, text
+        said = _text(record.get(key))
+        if key != source.token and said is not None:
+            yield key, said
 
 
 def _text(value: Any) -> str | None:
-    if value is None or value != value:  # noqa: PLR0124  # NaN
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return None if value is None or value != value else text(value)  # noqa: PLR0124  # NaN

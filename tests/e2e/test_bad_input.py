@@ -153,6 +153,14 @@ def test_a_return_takes_from_its_order_and_never_from_a_view(small):
     assert 30.9 < home["points"] < 31  # a purchase now, and a view of two days before
 
 
+def test_what_was_returned_is_not_popular(synced):
+    bought = {"at": "2026-11-17T10:00:00Z", "who": "walker", "what": "purchase", "product": "lamp-3", "order": "o1"}
+    content = synced.content()
+    synced.events([{**bought, "quantity": 1}, {**bought, "at": "2026-11-17T11:00:00Z", "quantity": -1}])
+    assert synced.sync()["events"]["accepted"] == 2
+    assert synced.content()["products"] == content["products"]
+
+
 def test_events_of_unknown_products_wait_and_are_resolved_once(synced):
     synced.events([{"at": "2026-11-20T10:00:00Z", "who": "v", "what": "view", "product": "lamp-9"}] * 2)
     counts = synced.runtime().pull()["events"]

@@ -20,6 +20,9 @@ from algosync.catalog.never import expression, is_sensitive, withheld
         (["Health/*"], ["Books", "Health"], ["Books"]),
         (["Beauty/Intimate/*"], ["Beauty", "Hair"], ["Beauty", "Hair"]),
         (["Beauty/Intimate/*"], ["Beauty", "Intimate", "X"], ["Beauty"]),
+        (["Health > *"], ["Health", "Health/x", " Health\u00a0>\u00a0y ", "Sex"], ["Sex"]),
+        (["Straße*"], ["STRASSE 1", "straße 2"], []),
+        (["Sex"], ["Sex\n", "sex "], []),
         (["*medicine*"], ["Natural medicine", "Books"], ["Books"]),
         ([], ["Anything"], ["Anything"]),
     ],
@@ -29,7 +32,7 @@ def test_patterns_withhold_values(patterns, values, kept):
     assert [v for v, hide in zip(values, hidden, strict=True) if not hide] == kept
 
 
-VALUES = st.text(alphabet="aAé/> *?.[]()^$\\+-|{}'ß", max_size=6)
+VALUES = st.text(alphabet="aAé/> \u00a0\n*?.[]()^$\\+-|{}'ß", max_size=6)
 
 
 @given(st.lists(VALUES.filter(bool), min_size=1, max_size=3), VALUES)

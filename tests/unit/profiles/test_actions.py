@@ -144,4 +144,4 @@ def test_each_problem_is_told_with_its_path(segments, action, path, words):
 def test_problems_are_told_at_once_and_ids_must_differ(segments):
     with pytest.raises(ConfigError, match="3 problems") as caught:
         parse_actions({"a b": {"effect": MESSAGE}, "a.b": {"effect": MESSAGE}, "c": 3}, segments=segments)
-    assert 'its slug is that of "a b" too' in str(caught.value)
+    assert 'its slug "a-b" is that of "a b" too' in str(caught.value)

@@ -211,3 +211,17 @@ def test_contexts_keep_the_highest_priorities():
     kept = contexts(["a", "c", "b d", "unheard"], parse(documents), 2)
     assert kept.names == ("algosync-b-d", "algosync-a")
     assert kept.left_out == ("c",)
+
+
+def test_a_reference_belongs_to_the_segment_it_stands_in_whatever_the_ids():
+    document = {
+        "a": {"when": {"segment": "b"}},
+        "a.when": {"when": {"affinity": {"value": "x"}}},
+        "b": {"when": {"affinity": {"value": "y"}}},
+    }
+    order = [segment.id for segment in parse(document).items]
+    assert order.index("b") < order.index("a")
+
+
+def test_ids_too_long_for_a_tag_are_refused():
+    assert "at most 48" in problems({"x" * 49: {"when": {"affinity": {"value": "x"}}}})[0]

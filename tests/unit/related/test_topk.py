@@ -75,6 +75,7 @@ EVERYTHING = np.ones(8, dtype=bool)
         pytest.param([1, 2], [], 0.05, False, id="no evidence is left"),
         pytest.param([1, -1], [(1, 1.0), (3, 0.01)], 0.5, False, id="an item has left"),
         pytest.param([], [(1, 0.1)], 0.5, False, id="there was no list"),
+        pytest.param([1], [(1, 1.0), (2, 0.05)], 0.1, False, id="there is room for more"),
         pytest.param([1, 2, 3], [(1, 1.0), (2, 0.9), (3, 0.8)], 0.5, False, id="the old one is too long"),
     ],
 )

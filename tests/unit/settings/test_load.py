@@ -91,6 +91,7 @@ half_life_days = 0.5
         ("[facets]\nprice_band = 40", "facets.price_band: needs edges"),
         ("[facets]\non_sale = 40", "facets.on_sale: needs catalog.list_price"),
         ('[segments]\naffinity_facet = "colour"', "'colour' is not among [facets]"),
+        ('[facets]\nbrand = 1\nmaker = { weight = 1, attribute = "brand" }', "'brand' stands behind two"),
         ('[push]\nquiet = ["Friday"]', "push.quiet: 'Friday' must be a day"),
         (
             '[[sources]]\nname = "q"\ntype = "sql"\nurl = "sqlite://"\ncursor_column = "id"',

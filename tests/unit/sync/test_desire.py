@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import orjson
 import pyarrow as pa
+import pytest
 
 from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules, FacetRule, OnSale, PriceBand
-from algosync.payloads.encode import OpaqueIds
+from algosync.errors import ConfigError
+from algosync.payloads.encode import OpaqueIds, Target
 from algosync.payloads.filters import FilterPolicy
 from algosync.payloads.records import Profile
 from algosync.profiles.actions import parse_actions
@@ -110,6 +112,29 @@ def test_a_segment_has_its_own_boosts_and_those_of_actions_that_membership_alone
     assert [boost.slug for boost in by_slug["readers"].boosts] == ["readers", "toys-too"]
     assert [boost.slug for boost in by_slug["fans"].boosts] == ["fans-1", "fans-2"]
     assert by_slug["readers"].priority == 7
+
+
+def test_an_action_on_several_segments_lifts_what_is_popular_in_each():
+    actions = parse_actions(
+        {"hits": {"when": {"segments": ["readers", "fans"]}, "effect": {"boost": {"popular": 1}}}}, segments=SEGMENTS
+    )
+    segments = segment_payloads(SEGMENTS, actions)
+    slugs = {segment.slug: [boost.slug for boost in segment.boosts] for segment in segments}
+    assert slugs == {"readers": ["readers", "hits-readers"], "fans": ["fans-1", "fans-2", "hits-fans"]}
+    columns = product_columns(CATALOG, _found(), segments, {segment.slug: segment.id for segment in SEGMENTS.items})
+    made, _ = columns.records(dict.fromkeys(["a-1", "a-2", "b", "c"]), Target(index="products"))
+    tags = {p.object_id: orjson.loads(p.body)["algosync"].get("boosts", []) for p in made}
+    assert "hits-readers" in tags["a-1"]
+    assert "hits-fans" in tags["b"]
+
+
+def test_two_different_boosts_of_one_name_are_refused_with_both_owners():
+    actions = parse_actions(
+        {"fans-1": {"when": {"segments": ["readers"]}, "effect": {"boost": {"categories": "Books"}}}},
+        segments=SEGMENTS,
+    )
+    with pytest.raises(ConfigError, match="would share the name 'fans-1'"):
+        segment_payloads(SEGMENTS, actions)
 
 
 def test_products_carry_lists_numbers_derived_facets_and_tags():
