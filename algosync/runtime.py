@@ -24,7 +24,6 @@ from algosync.events import quarantine
 from algosync.events.log import EventLog
 from algosync.events.refacet import refacet as give_facets
 from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
-from algosync.payloads.declared import inert_reasons, missing_declarations, undeclared
 from algosync.payloads.encode import Family
 from algosync.settings import rules as made
 from algosync.settings.load import load
@@ -34,17 +33,16 @@ from algosync.stores.runs import Run, last_runs, note_run, operations_since
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.state import STATE, Book, State, open_state
 from algosync.sync.batches import Limits
-from algosync.sync.cycle import Computed, Hands, ShopRules, compute, know, read_catalog, read_events
+from algosync.sync.cycle import Computed, Hands, ShopRules, compute, keep, know, read_catalog, read_events
 from algosync.sync.explain import explain_user
-from algosync.sync.kept import Kept
 from algosync.sync.ledger import Ledger
 from algosync.sync.pull import NO_EVENTS, Intake, retry
 from algosync.sync.push import Pushed, push, refuse_unless_private
 from algosync.sync.recover import recover
 from algosync.sync.report import SyncReport, knowledge_document, pulled_document
+from algosync.sync.results import Results
+from algosync.sync.setup import apply_changes, facet_changes
 from algosync.sync.stages import Progress, Stages, steps
-
-OWN = "algosync."
 
 
 def system_clock() -> datetime:
@@ -110,11 +108,7 @@ class Runtime:
             recover(session.hands.client, session.ledger, now=self._clock, tasks=client)
             computed = compute(session.rules, session.hands)
             found = computed.knowledge
-            with session.hands.stages.stage("keep", "Keeping profiles and lists"):
-                session.hands.snapshot.publish(found.delta)
-                session.hands.kept.save(found.people.integers, found.related, found.catalog)
-                if computed.observed.state is not None:
-                    session.hands.kept.save_shelf(found.catalog, computed.observed.versions, computed.observed.state)
+            keep(session.hands, found, computed.observed)
             quiet = self._quiet(session.hands.now.date())
             pushed = None if quiet else self._send(session, computed, client)
             notes = (f"nothing was pushed: {quiet} is a quiet time",) if quiet else ()
@@ -150,8 +144,7 @@ class Runtime:
             con = session.hands.backend.con
             changed = give_facets(session.state, con, stock.refs(NO_EVENTS)) if refacet else 0
             found, unknown = know(session.rules, session.hands, stock, observed)
-            moved = session.hands.snapshot.publish(found.delta)
-            session.hands.kept.save(found.people.integers, found.related, found.catalog)
+            moved = keep(session.hands, found, observed)
             report = knowledge_document(found, unknown) | {
                 "changed": moved,
                 "refaceted": changed,
@@ -192,30 +185,13 @@ class Runtime:
             confirm: Shown the changes, says whether to apply them; not asked where there are none.
         """
         needed = made.needed_facets(self.settings)
+        names = [index.name for index in self.settings.algolia.indices]
         with ExitStack() as stack:
-            client = stack.enter_context(self._reader())
-            changes: list[dict[str, Any]] = []
-            for index in self.settings.algolia.indices:
-                settings = client.get_settings(index.name)
-                before = list(settings.get("attributesForFaceting") or [])
-                after = missing_declarations(settings, needed)
-                changes.append(
-                    {
-                        "index": index.name,
-                        "before": before,
-                        "after": after,
-                        "added": [entry for entry in after if entry not in before],
-                        "yours_to_declare": [n for n in undeclared(settings, needed) if not n.startswith(OWN)],
-                        "notes": list(inert_reasons(settings)),
-                    }
-                )
+            changes = facet_changes(stack.enter_context(self._reader()), names, needed)
             todo = [change for change in changes if change["added"]]
             applied = bool(todo) and confirm(todo)
             if applied:
-                writer = stack.enter_context(self._writer())
-                for change in todo:
-                    name = str(change["index"])
-                    writer.wait(name, writer.set_settings(name, {"attributesForFaceting": change["after"]}))
+                apply_changes(stack.enter_context(self._writer()), todo)
         return {"indices": changes, "applied": applied}
 
     def quarantine_list(self, *, source: str | None, limit: int) -> dict[str, Any]:
@@ -264,7 +240,7 @@ class Runtime:
                 client=stack.enter_context(self._reader()),
                 writer=writer,
                 snapshot=Snapshot(snapshot),
-                kept=Kept(self._directory / "results"),
+                results=Results(self._directory / "results"),
                 ledger=ledger,
                 stages=Stages(self._progress),
                 now=now,

@@ -21,9 +21,9 @@ from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.readiness import ReadinessRules
 from algosync.settings.models import FacetSettings, Settings
 from algosync.settings.origins import AnySource, ColumnFrom, FilesSourceSettings
-from algosync.sync.lists import RelatedRules
 from algosync.sync.plan import Prices
 from algosync.sync.pull import EventSource
+from algosync.sync.related import RelatedRules
 
 KINDS = ("view", "click", "add_to_cart", "purchase", "conversion")
 

@@ -27,10 +27,10 @@ from algosync.settings.origins import (
     FilesUsersSettings,
     SqlCatalogSettings,
 )
+from algosync.sync.catalog import Records
 from algosync.sync.cycle import ShopRules
-from algosync.sync.desire import segment_payloads
-from algosync.sync.people import PeopleRules
-from algosync.sync.shelf import Records
+from algosync.sync.payloads import segment_payloads
+from algosync.sync.profiles import PeopleRules
 from algosync.sync.users import UsersSource
 
 

@@ -26,16 +26,7 @@ from algosync.payloads.encode import Family, OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import Actions
 from algosync.stores.snapshot import Delta, Snapshot
-from algosync.sync.desire import Desired, Terms, desired, product_columns
-from algosync.sync.digests import digest
-from algosync.sync.history import changes
-from algosync.sync.kept import Kept
-from algosync.sync.ledger import Ledger
-from algosync.sync.lists import Evidence, RelatedItems, RelatedRules, find
-from algosync.sync.people import Census, People, PeopleRules, census, documents, lent, links, people, pushable
-from algosync.sync.plan import Plan, Prices, plan
-from algosync.sync.pull import EventSource, Intake, Pulled, pull
-from algosync.sync.shelf import (
+from algosync.sync.catalog import (
     EventStock,
     FixedStock,
     Observed,
@@ -46,6 +37,15 @@ from algosync.sync.shelf import (
     read_indices,
     state_of,
 )
+from algosync.sync.digests import digest
+from algosync.sync.history import changes
+from algosync.sync.ledger import Ledger
+from algosync.sync.payloads import Desired, Terms, desired, product_columns
+from algosync.sync.plan import Plan, Prices, plan
+from algosync.sync.profiles import Census, People, PeopleRules, census, documents, lent, links, people, pushable
+from algosync.sync.pull import EventSource, Intake, Pulled, pull
+from algosync.sync.related import Evidence, RelatedItems, RelatedRules, find
+from algosync.sync.results import Results
 from algosync.sync.stages import Stages
 from algosync.sync.there import there
 from algosync.sync.users import UsersSource, read_users
@@ -101,7 +101,7 @@ class Hands:
         client: Reads Algolia; it cannot write.
         writer: Takes events into the log, or into a scratch one.
         snapshot: What the last run knew.
-        kept: What the last run left.
+        results: What the last run left.
         ledger: What was published.
         stages: Progress and times.
         now: The clock's value for this run.
@@ -111,7 +111,7 @@ class Hands:
     client: ReadClient
     writer: LogWriter
     snapshot: Snapshot
-    kept: Kept
+    results: Results
     ledger: Ledger
     stages: Stages
     now: datetime
@@ -162,7 +162,7 @@ def read_catalog(rules: ShopRules, hands: Hands) -> tuple[Observed, Stock]:
     with hands.stages.stage("catalog", "Reading the product index") as advance:
         settings = {index: client.get_settings(index) for index in indices}
         state = state_of(client, indices, rules.catalog) if from_index(rules) else None
-        kept = None if state is None else hands.kept.shelf(state)
+        kept = None if state is None else hands.results.last_read(state)
         if kept is not None:
             known = {index: kept.versions.get(index, {}) for index in indices}
             return Observed(versions=known, settings=settings, state=state), FixedStock(kept.catalog)
@@ -202,7 +202,7 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         judged = replace(rules.people, policy=common_policy(rules.people.policy, observed.settings))
         tables = census(backend, backend.table("events"), judged, as_of=as_of, users=told if rules.users else None)
     with hands.stages.stage("segments", "Judging segments"):
-        previous = hands.kept.integers()
+        previous = hands.results.integers()
         found = people(backend, tables, judged, as_of=as_of, previous=previous, names=names)
         docs = dict(documents(found, judged))
         linked = links(found, docs)
@@ -226,6 +226,20 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
     return knowledge, unknown
 
 
+def keep(hands: Hands, found: Knowledge, observed: Observed) -> int:
+    """Makes what was found the snapshot, and leaves the next run what it needs.
+
+    Returns:
+        How many people's documents changed.
+    """
+    with hands.stages.stage("keep", "Keeping profiles and lists"):
+        moved = hands.snapshot.publish(found.delta)
+        hands.results.save(found.people.integers, found.related, found.catalog)
+        if observed.state is not None:
+            hands.results.save_read(found.catalog, observed.versions, observed.state)
+    return moved
+
+
 def _related(
     rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, found: People, as_of: datetime
 ) -> RelatedItems:
@@ -233,7 +247,7 @@ def _related(
     moment = as_of.date() if rules.as_of == "clock" else as_of
     pace = rules.people.events_per_hour_max
     inputs = digest(catalog.to_table(), found.members, rules.related, pace, moment, hands.writer.log.version())
-    previous = hands.kept.related(catalog)
+    previous = hands.results.related(catalog)
     if previous is not None and previous.inputs == inputs:
         return previous
     evidence = _evidence(rules, hands, catalog, tables, found)

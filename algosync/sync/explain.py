@@ -23,7 +23,7 @@ from algosync.profiles.actions import Actions, Situation, fires
 from algosync.profiles.affinity import arithmetic
 from algosync.profiles.verdicts import evaluate, person_of, why
 from algosync.sync.cycle import Hands, ShopRules, common_policy
-from algosync.sync.people import PeopleRules, census
+from algosync.sync.profiles import PeopleRules, census
 from algosync.sync.users import read_users
 
 EVENTS_SHOWN = 5
@@ -83,7 +83,7 @@ def explain_user(rules: ShopRules, hands: Hands, user: str, *, place: str) -> di
     log.view(backend.con)
     settings = {index: hands.client.get_settings(index) for index in rules.indices}
     told, _ = read_users(rules.users, {person: ids[person]})
-    integers_ = hands.kept.integers()
+    integers_ = hands.results.integers()
     mine = [] if integers_ is None else integers_.filter(pc.equal(integers_["person"], ids[person])).to_pylist()
     case = Case(
         person=ids[person],

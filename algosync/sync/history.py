@@ -14,7 +14,7 @@ from algosync.profiles.conditions import Segments
 from algosync.profiles.segments import Known
 from algosync.profiles.verdicts import Fact, Person, why
 from algosync.stores.snapshot import Change
-from algosync.sync.people import People, lent
+from algosync.sync.profiles import People, lent
 
 REASONED_MAX = 20_000
 """Changes that are explained one by one; a new definition over millions of people is one reason for all."""

@@ -18,7 +18,7 @@ from algosync.profiles.definitions import parse_segments
 from algosync.profiles.readiness import ReadinessRules
 from algosync.sync.explain import Case, events_of, explain
 from algosync.sync.history import changes
-from algosync.sync.people import Census, People, PeopleRules, census, documents, links, people, pushable
+from algosync.sync.profiles import Census, People, PeopleRules, census, documents, links, people, pushable
 
 AS_OF = datetime(2026, 11, 20, tzinfo=UTC)
 LATER = AS_OF + timedelta(minutes=10)

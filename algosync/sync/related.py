@@ -164,7 +164,7 @@ def _lists(
     found: dict[Kind, Lists] = {}
     wanted = set(rules.kinds)
     if wanted & {"similar", "related"}:
-        tokens = _tokens(catalog, rules.facets) if rules.facets else None
+        tokens = catalog.group_facets().tokens(rules.facets) if rules.facets else None
         found["similar"] = similar(_texts(catalog), tokens, rules=SimilarRules(stop_words=rules.stop_words), **common)
     basket = BasketRules(
         as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days, latest=rules.cap_per_person
@@ -185,16 +185,6 @@ def _lists(
 def _texts(catalog: Catalog) -> list[str]:
     """The text of each group: that of the product which stands for it."""
     return [text or "" for text in catalog.text.take(pa.array(catalog.representatives())).to_pylist()]
-
-
-def _tokens(catalog: Catalog, facets: tuple[str, ...]) -> list[list[str]]:
-    """The values of some facets per group, as words that no text holds."""
-    tokens: list[list[str]] = [[] for _ in range(len(catalog.groups))]
-    for facet in facets:
-        values = catalog.group_values(facet)
-        for group, value in zip(values["group"].to_pylist(), values["value"].to_pylist(), strict=True):
-            tokens[group].append(f"{facet}:{value}")
-    return tokens
 
 
 def _either(bought: Lists, viewed: Lists) -> Lists:

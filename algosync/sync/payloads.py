@@ -31,7 +31,7 @@ from algosync.profiles.conditions import Segment as Definition
 from algosync.profiles.conditions import Segments
 from algosync.profiles.reading import slug
 from algosync.related.topk import Lists
-from algosync.sync.lists import Kind, RelatedItems
+from algosync.sync.related import Kind, RelatedItems
 
 OWN = "algosync."
 DERIVED = ("price_band", "price_tier", "on_sale", "discount_band")

@@ -13,8 +13,8 @@ from algosync.catalog.rules import CatalogRules, FacetRule, PriceBand
 from algosync.events.schema import CLEAN
 from algosync.events.writer import ScratchWriter
 from algosync.stores.state import memory_state
+from algosync.sync.catalog import EventStock, FixedStock, counted, needed_attributes, read_indices
 from algosync.sync.pull import NO_EVENTS
-from algosync.sync.shelf import EventStock, FixedStock, counted, needed_attributes, read_indices
 
 RULES = CatalogRules(
     id="sku",

@@ -12,8 +12,8 @@ from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules
 from algosync.errors import StoreError
 from algosync.related.topk import from_rows
-from algosync.sync.kept import Kept
-from algosync.sync.lists import RelatedItems
+from algosync.sync.related import RelatedItems
+from algosync.sync.results import Results
 
 INTEGERS = pa.table({"person": [1], "facet": ["brand"], "value": ["Acme"], "integer": pa.array([20], pa.int8())})
 
@@ -44,7 +44,7 @@ def _items():
 
 @pytest.fixture
 def kept(tmp_path):
-    return Kept(tmp_path / "results")
+    return Results(tmp_path / "results")
 
 
 def test_before_the_first_run_there_is_nothing_and_reading_makes_nothing(kept, tmp_path):
@@ -93,27 +93,27 @@ def test_a_damaged_file_says_what_to_do(kept, tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "results").write_text("a file", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
-        Kept(tmp_path / "results").save(INTEGERS, _items(), _catalog("a", "b", "c"))
+        Results(tmp_path / "results").save(INTEGERS, _items(), _catalog("a", "b", "c"))
 
 
 def test_a_read_of_the_index_holds_for_the_state_it_was_made_in(kept):
     catalog = _catalog("a", "b")
-    kept.save_shelf(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, "state 1")
-    found = kept.shelf("state 1")
+    kept.save_read(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, "state 1")
+    found = kept.last_read("state 1")
     assert found is not None
     assert found.catalog.to_table() == catalog.to_table()
     assert found.versions == {"products": {"a": "v1", "b": None}, "other": {"a": None}}
-    assert kept.shelf("state 2") is None
-    kept.save_shelf(_catalog(), {"products": {}}, "state 2")
-    assert kept.shelf("state 1") is None
-    assert kept.shelf("state 2").versions == {}
+    assert kept.last_read("state 2") is None
+    kept.save_read(_catalog(), {"products": {}}, "state 2")
+    assert kept.last_read("state 1") is None
+    assert kept.last_read("state 2").versions == {}
 
 
 @pytest.mark.parametrize("written", [1, 2, 3])
 def test_files_of_a_run_that_broke_off_between_them_are_not_taken_for_its_result(kept, monkeypatch, written):
     catalog = _catalog("a", "b", "c")
     kept.save(INTEGERS, _items(), catalog)
-    store, done = Kept._store, []
+    store, done = Results._store, []
 
     def break_off(self, name, *rest):
         if len(done) == written:
@@ -121,7 +121,7 @@ def test_files_of_a_run_that_broke_off_between_them_are_not_taken_for_its_result
         done.append(name)
         store(self, name, *rest)
 
-    monkeypatch.setattr(Kept, "_store", break_off)
+    monkeypatch.setattr(Results, "_store", break_off)
     with pytest.raises(KeyboardInterrupt):
         kept.save(INTEGERS, replace(_items(), inputs="def"), catalog)
     assert kept.related(catalog).inputs == ("abc" if done == ["integers"] else "")

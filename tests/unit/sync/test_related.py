@@ -11,7 +11,7 @@ import pytest
 
 from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules, FacetRule
-from algosync.sync.lists import Evidence, RelatedRules, find
+from algosync.sync.related import Evidence, RelatedRules, find
 
 AS_OF = datetime(2026, 11, 20, tzinfo=UTC)
 CATALOG = build(

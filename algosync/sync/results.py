@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from algosync.catalog.table import Catalog
 from algosync.errors import StoreError
 from algosync.related.topk import Lists
-from algosync.sync.lists import RelatedItems
+from algosync.sync.related import RelatedItems
 
 _LISTS = pa.schema([("kind", pa.string()), ("group", pa.string()), ("related", pa.list_(pa.string()))])
 _NUMBERS = pa.schema(
@@ -28,7 +28,7 @@ _INPUTS = b"algosync.inputs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class LastRead:
     """The last full read of the indices.
 
     Attributes:
@@ -40,7 +40,7 @@ class Shelf:
     versions: Mapping[str, dict[str, str | None]]
 
 
-class Kept:
+class Results:
     """The files of earlier results.
 
     Args:
@@ -76,7 +76,7 @@ class Kept:
             tops=tops.drop_columns("group").add_column(2, "item", item).filter(here),
         )
 
-    def shelf(self, state: str) -> Shelf | None:
+    def last_read(self, state: str) -> LastRead | None:
         """The last full read of the indices, if it was made in this state (`Observed.state`)."""
         products, versions = self._load("catalog"), self._load("versions")
         if products is None or versions is None:
@@ -86,9 +86,9 @@ class Kept:
         found: dict[str, dict[str, str | None]] = {}
         for index, object_id, version in zip(*(versions[name].to_pylist() for name in _VERSIONS.names), strict=True):
             found.setdefault(index, {})[object_id] = version
-        return Shelf(catalog=Catalog.from_table(products), versions=found)
+        return LastRead(catalog=Catalog.from_table(products), versions=found)
 
-    def save_shelf(self, catalog: Catalog, versions: Mapping[str, Mapping[str, str | None]], state: str) -> None:
+    def save_read(self, catalog: Catalog, versions: Mapping[str, Mapping[str, str | None]], state: str) -> None:
         """Keeps a full read of the indices, made in this state.
 
         Raises:
