@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,24 +41,28 @@ def run_mock(
     """
     records = dict(_pair(text, "--load", "products=products.jsonl") for text in load)
     declared = dict(_pair(text, "--facets", "products=brand,categories") for text in facets)
-    algolia = MockAlgolia() if config is None else _like(load_settings(config))
-    with MockServer(algolia, port=port) as server:
-        target = Target(app_id=server.algolia.app_id, hosts=(server.url,))
-        held = {}
-        with WriteClient(target, DEFAULT_KEYS[0].value) as client:
-            for index in {**records, **declared}:
-                names = [name.strip() for name in declared.get(index, "").split(",") if name.strip()]
-                settings = {"attributesForFaceting": names} if names else None
-                held[index] = feed(
-                    client, index, read_files(records[index]) if index in records else (), settings=settings
-                )
-        # Never those of the settings: they may be real.
-        keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
-        stopped = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stopped.set())
+    server = MockServer(MockAlgolia() if config is None else _like(load_settings(config)), port=port)
+    # Never those of the settings: they may be real.
+    keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
+
+    def furnish() -> None:
+        held = _fill(server, records, declared)
         ready({"url": server.url, "app_id": server.algolia.app_id, "keys": keys, "indices": held})
-        stopped.wait()
+
+    server.serve_forever(furnish)
+
+
+def _fill(server: MockServer, records: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, int]:
+    """Loads files and declares facets through the official client; says how many records each index got."""
+    held = {}
+    target = Target(app_id=server.algolia.app_id, hosts=(server.url,))
+    with WriteClient(target, DEFAULT_KEYS[0].value) as client:
+        for index in {**records, **declared}:
+            names = [name.strip() for name in declared.get(index, "").split(",") if name.strip()]
+            settings = {"attributesForFaceting": names} if names else None
+            batches = read_files(records[index]) if index in records else ()
+            held[index] = feed(client, index, batches, settings=settings)
+    return held
 
 
 def _like(settings: Settings) -> MockAlgolia:

@@ -6,8 +6,8 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Generator
-from types import FrameType, TracebackType
+from collections.abc import Callable, Generator
+from types import TracebackType
 from typing import Self
 
 import uvicorn
@@ -95,20 +95,22 @@ class MockServer:
     ) -> None:
         self.stop()
 
-    def serve_forever(self) -> None:
-        """Serve in this thread, which must be the main one, until SIGINT or SIGTERM.
+    def serve_forever(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGINT or SIGTERM; called in the main thread.
+
+        Args:
+            ready: Called once it answers.
 
         Raises:
             AlgosyncError: The port is taken.
         """
-        listener, server = self._listen()
-
-        def leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what signal handlers are given
-            server.should_exit = True
-
-        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        stopped = threading.Event()
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
         try:
-            server.run(sockets=[listener])
+            with self:
+                ready()
+                stopped.wait()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -49,15 +49,8 @@ def test_a_used_port_is_refused(server):
 def test_serves_in_the_foreground_until_a_signal(number):
     code = (
         "from algosync.mock.server import MockServer\n"
-        "import threading, httpx, sys\n"
         "server = MockServer()\n"
-        "server._listen_before = server._listen\n"
-        "def listen():\n"
-        "    made = server._listen_before()\n"
-        "    print(server.port, flush=True)\n"
-        "    return made\n"
-        "server._listen = listen\n"
-        "server.serve_forever()\n"
+        "server.serve_forever(ready=lambda: print(server.port, flush=True))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
