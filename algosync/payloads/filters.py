@@ -35,9 +35,8 @@ class FilterPolicy:
     """What the compiler may say.
 
     Args:
-        weights: Facet to weight, 1 to 100; a facet without one is in no profile filter.
-        attributes: Facet to the attribute that holds it on the index, where the names differ, as for
-            `price_band` and `algosync.price_band`.
+        weights: Facet, by the attribute that holds it on the index, to weight, 1 to 100; a facet without one is in no
+            profile filter.
         values_per_facet: Most values of one facet.
         levels: Most distinct scores within one group, 1 to 20.
         max: Most filters in all, up to FILTERS_MAX.
@@ -49,7 +48,6 @@ class FilterPolicy:
     """
 
     weights: Mapping[str, int]
-    attributes: Mapping[str, str] = field(default_factory=dict)
     values_per_facet: int = 3
     levels: int = 3
     max: int = 9
@@ -140,14 +138,13 @@ def compile_profile(
     refused: list[Refusal] = []
     for facet, values in scores.items():
         weight = policy.weights.get(facet, 0)
-        attribute = policy.attributes.get(facet, facet)
-        blocked = _facet_refusal(attribute, policy) if weight else "no weight is set for this facet"
+        blocked = _facet_refusal(facet, policy) if weight else "no weight is set for this facet"
         for value, score in values.items():
             reason = blocked or _value_refusal(facet, value, policy) or _score_refusal(score)
             if reason:
-                refused.append(Refusal(facet=attribute, value=value, reason=reason))
+                refused.append(Refusal(facet=facet, value=value, reason=reason))
             else:
-                said.append(_Said(-score * weight, attribute, value, "profile", score, weight))
+                said.append(_Said(-score * weight, facet, value, "profile", score, weight))
     if boosts:
         _say_boosts(boosts, policy, said, refused)
     return _assemble(_within_limits(sorted(said), policy, refused), policy, refused)
@@ -178,7 +175,7 @@ def _say_boosts(boosts: Iterable[Boost], policy: FilterPolicy, said: list[_Said]
     refused += plan.refused
     for boost in plan.direct:
         ((facet, (value,)),) = boost.conditions.items()
-        _say_boost(boost, (policy.attributes.get(facet, facet), value), policy, said, refused)
+        _say_boost(boost, (facet, value), policy, said, refused)
     for slug, boost in plan.tags.items():
         _say_boost(boost, (TAG_FACET, slug), policy, said, refused)
 

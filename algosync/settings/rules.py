@@ -263,6 +263,9 @@ def not_heeded(settings: Settings) -> list[str]:
         "algolia.forget_api_key": (settings.algolia.forget_api_key is not None, "erasure is not here yet"),
         "algolia.region": (settings.algolia.region is not None, "Insights and Personalization are not called yet"),
     }
+    for number, index in enumerate(settings.algolia.indices):
+        set_here = sorted(index.model_fields_set & {"currency", "locale"})
+        keys[f"algolia.indices[{number}].{' and '.join(set_here)}"] = (bool(set_here), "for your own reading")
     for number, source in enumerate(settings.sources):
         looks_back = isinstance(source, FilesSourceSettings) and _span(source.lookback) is not None
         keys[f"sources[{number}].lookback"] = (looks_back, "files that changed are read again in any case")

@@ -116,16 +116,12 @@ def test_unknown_declarations_are_noted_not_refused() -> None:
     assert "not known" in compiled.notes[0]
 
 
-def test_a_facet_goes_by_the_name_of_its_attribute() -> None:
-    mapped = policy(
-        weights={"price_band": 40},
-        attributes={"price_band": "algosync.price_band"},
-        declared=frozenset({"algosync.price_band"}),
-    )
-    assert compile_profile({"price_band": {"10-25": 20}}, mapped).optional_filters == (
+def test_a_derived_facet_goes_by_its_full_name() -> None:
+    mapped = policy(weights={"algosync.price_band": 40}, declared=frozenset({"algosync.price_band"}))
+    assert compile_profile({"algosync.price_band": {"10-25": 20}}, mapped).optional_filters == (
         ("algosync.price_band:10-25<score=800>",),
     )
-    direct = Boost(slug="cheap", conditions={"price_band": ("10-25",)}, score=2)
+    direct = Boost(slug="cheap", conditions={"algosync.price_band": ("10-25",)}, score=2)
     assert compile_boosts([direct], mapped).optional_filters == (("algosync.price_band:10-25<score=200>",),)
 
 
