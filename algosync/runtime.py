@@ -253,7 +253,14 @@ class Runtime:
         started = session.hands.now
 
         def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
-            run = Run(command=command, started_at=started, as_of=as_of, outcome=outcome, report=report)
+            run = Run(
+                command=command,
+                started_at=started,
+                finished_at=self._clock(),
+                as_of=as_of,
+                outcome=outcome,
+                report=report,
+            )
             note_run(session.state, run)
 
         try:

@@ -74,6 +74,10 @@ class Canonical(Protocol):
         """Where each row of the table was read, as text."""
 
     @property
+    def steps(self) -> int:
+        """How many numbers like #1 the mapping added to the positions."""
+
+    @property
     def bad(self) -> Sequence[BadRow]:
         """What could not be read."""
 
@@ -91,6 +95,7 @@ class Cleaned:
         rejected: The others (REJECTED).
         read: Rows read: accepted plus rejected.
         judged_at: The clock at that time.
+        steps: How many numbers like #1 the mapping added to the positions.
     """
 
     accepted: pa.Table
@@ -98,6 +103,7 @@ class Cleaned:
     rejected: pa.Table
     read: int
     judged_at: datetime
+    steps: int = 0
 
     def reasons(self) -> dict[str, int]:
         """Return how many rows were turned away for each reason, most first."""
@@ -135,6 +141,7 @@ def clean(con: duckdb.DuckDBPyConnection, canonical: Canonical, rules: CleanRule
         rejected=rejected,
         read=table.num_rows + len(canonical.bad),
         judged_at=rules.now,
+        steps=canonical.steps,
     )
 
 

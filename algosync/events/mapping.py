@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from algosync.errors import ConfigError, SourceError
+from algosync.events.normal import folded
 from algosync.events.schema import FIELDS
 from algosync.events.sources import arrays
 from algosync.events.sources.base import BadRow, RawBatch
@@ -122,6 +123,7 @@ class Canonical:
         unmapped: Columns of the source that no field takes.
         raw: The source's rows.
         parents: For each row of `table` the number of its row in `raw`.
+        steps: How many numbers like #1 the positions got.
     """
 
     table: pa.Table
@@ -130,6 +132,7 @@ class Canonical:
     unmapped: tuple[str, ...]
     raw: pa.Table = field(repr=False)
     parents: np.ndarray = field(repr=False)
+    steps: int = 0
 
     def raw_json(self, rows: Sequence[int]) -> list[str]:
         """Return the source's rows behind some rows of `table`, as JSON objects."""
@@ -163,6 +166,7 @@ def apply(batch: RawBatch, mapping: EventMapping) -> Canonical:
         unmapped=tuple(name for name in rows.table.column_names if name not in work.used),
         raw=batch.table,
         parents=rows.parents,
+        steps=len(mapping.explode),
     )
 
 
@@ -262,7 +266,7 @@ def text(column: pa.Array) -> pa.Array:
         whole = pc.equal(column, pc.floor(column))
         if pc.all(whole).as_py() and pc.max(pc.abs(column)).as_py() < 2**63:
             return column.cast(pa.int64()).cast(pa.string())
-        return pa.array([_number(value) for value in column.to_pylist()], pa.string())
+        return pa.array([arrays.text(value) for value in column.to_pylist()], pa.string())
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         return pa.array([arrays.text(value) for value in column.to_pylist()], pa.string())
     return column.cast(pa.string())
@@ -304,7 +308,7 @@ def _decoded(text_: str) -> str:
 
 def _orders(made: Mapping[str, pa.Array], order_from: Sequence[str]) -> pa.Array:
     parts = [text(made[name]) for name in order_from]
-    bought = pc.or_kleene(pc.equal(made["event_type"], "purchase"), pc.equal(made["event_subtype"], "purchase"))
+    bought = pc.or_kleene(*(pc.equal(folded(made[name]), "purchase") for name in ("event_type", "event_subtype")))
     joined = pc.if_else(pc.fill_null(bought, False), pc.binary_join_element_wise(*parts, "@"), None)
     return pc.coalesce(made["order_id"], joined)
 
@@ -347,12 +351,6 @@ def _entry(name: str, value: Any) -> str | None:
     if name == "price" and isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d+)?", value):
         value = float(value)
     return f",{arrays.dumps(name)}:{arrays.dumps(value)}"
-
-
-def _number(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return str(int(value)) if value == value // 1 and abs(value) < 2**63 else repr(value)
 
 
 def _base64(raw: bytes) -> str:

@@ -6,6 +6,7 @@ be understood becomes NULL (NaN and infinity stay), and `checks` says why that i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,7 @@ SESSION_EVENTS: Final = ("login", "logout", "pageview")
 FOR_YOU: Final = ("for_you", "true", "granted")
 NOT_PERSONALIZED: Final = ("not_personalized", "false", "denied")
 
+_FOLDED = "_- "
 _SECONDS_BELOW, _MILLIS_BELOW, _MICROS_BELOW = "1e11", "1e14", "1e17"
 
 
@@ -66,16 +68,24 @@ def given(table: pa.Table, name: str) -> str:
 
 
 def filled(table: pa.Table, name: str) -> bool:
-    """Whether a column says something in every row of this batch: no null, no empty text."""
+    """Whether a column says something in every row of this batch: no null, no empty text.
+
+    Lists and maps never count as filled: an empty one is absent.
+    """
     column = table.column(name)
-    if column.null_count or not len(column):
+    if column.null_count or not len(column) or pa.types.is_nested(column.type):
         return False
     return not _is_text(column.type) or bool(pc.min(pc.binary_length(column)).as_py())
 
 
 def word(expression: str) -> str:
     """A name of a vocabulary without regard to letter case, blanks, hyphens and underscores."""
-    return f"lower(translate({expression}, '_- ', ''))"
+    return f"lower(translate({expression}, '{_FOLDED}', ''))"
+
+
+def folded(column: pa.Array) -> pa.Array:
+    """What `word` makes of a column of text, without a query."""
+    return pc.utf8_lower(pc.replace_substring_regex(column, f"[{re.escape(_FOLDED)}]", ""))
 
 
 def kind_of_type(expression: str) -> str:

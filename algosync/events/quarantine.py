@@ -1,20 +1,20 @@
 """Rows that were turned away: kept by source, position and content, listed, tried again, closed.
 
 A replay never doubles a row. A position that is read again settles what it said before: the stored row is resolved
-unless the very same content was turned away again. Functions that take a connection join the caller's transaction.
+unless the very same content was turned away again. What was closed by hand stays closed. Functions that take a
+connection join the caller's transaction.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algosync.errors import StoreError
@@ -24,6 +24,7 @@ from algosync.stores.tables import quarantine
 
 Status = Literal["open", "resolved"]
 
+_CLOSED = "closed"  # in the table only: resolved by hand, so that a replay does not open it again
 _AT_ONCE = 500  # SQLite counts the parameters of a statement
 
 
@@ -124,12 +125,12 @@ def held(state: State, source: str, *, steps: int = 0) -> Held:
         steps: How often the source's mapping takes a row apart. Each time adds `#1`, `#2` … to the positions; mapping
             the row again adds them again, so they are left out here.
     """
-    parts = re.compile(rf"(#\d+){{0,{steps}}}$")
     query = select(quarantine.c.position, quarantine.c.row)
     query = query.where(_chosen(Which(source=source))).order_by(quarantine.c.id)
     with state.read() as connection:
         rows = connection.execute(query).all()
-    found = list(dict.fromkeys((parts.sub("", position, count=1), str(row)) for position, row in rows))
+    bases = _bases(pa.array([row.position for row in rows], pa.string()), source, steps).to_pylist()
+    found = list(dict.fromkeys(zip(bases, (str(row.row) for row in rows), strict=True)))
     usable = [(position, row) for position, row in found if row.startswith("{")]
     return Held(
         source=source,
@@ -142,7 +143,7 @@ def held(state: State, source: str, *, steps: int = 0) -> Held:
 def resolve(state: State, numbers: Sequence[int]) -> int:
     """Close rows by hand and return how many were open."""
     with state.write() as connection:
-        return _resolve(connection, numbers)
+        return _resolve(connection, numbers, _CLOSED)
 
 
 def settle(connection: Connection, cleaned: Cleaned, source: str) -> None:
@@ -177,7 +178,8 @@ def store(connection: Connection, cleaned: Cleaned, source: str) -> None:
     }
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(quarantine)
-    newer = {"field": statement.excluded.field, "reason": statement.excluded.reason}
+    status = case((quarantine.c.status == _CLOSED, _CLOSED), else_="open")
+    newer = {"field": statement.excluded.field, "reason": statement.excluded.reason, "status": status}
     unique = ["source", "position", "content_hash"]
     connection.execute(statement.on_conflict_do_update(index_elements=unique, set_=newer), list(rows.values()))
 
@@ -190,20 +192,32 @@ def _resolve_read_again(connection: Connection, cleaned: Cleaned, source: str) -
     rejected = cleaned.rejected
     again = set(zip(rejected.column("position").to_pylist(), _digests(rejected), strict=True))
     candidates = pa.array([row.position for row in stored], pa.string())
-    read = pc.is_in(candidates, value_set=pa.concat_arrays([_flat(cleaned.positions), _flat(rejected["position"])]))
+    positions = pa.concat_arrays([_flat(cleaned.positions), _flat(rejected["position"])])
+    read = pc.is_in(_bases(candidates, source, cleaned.steps), value_set=_bases(positions, source, cleaned.steps))
     settled = [
         row.id
         for row, was_read in zip(stored, read.to_pylist(), strict=True)
         if was_read and (row.position, row.content_hash) not in again
     ]
-    _resolve(connection, settled)
+    _resolve(connection, settled, "resolved")
 
 
-def _resolve(connection: Connection, numbers: Sequence[int]) -> int:
+def _bases(positions: pa.Array, source: str, steps: int) -> pa.Array:
+    """Where the source had the rows: positions without the numbers that `steps` steps of a mapping may have added."""
+    if not steps:
+        return positions
+    numbers = rf"(#\d+){{1,{steps}}}$"
+    # A database's positions begin with the source's name and end in a number of their own, which stays.
+    kept = pc.replace_substring_regex(positions, rf"(#\d+){numbers}", r"\1")
+    stripped = pc.replace_substring_regex(positions, numbers, "")
+    return pc.if_else(pc.starts_with(positions, f"{source}:"), kept, stripped)
+
+
+def _resolve(connection: Connection, numbers: Sequence[int], status: str) -> int:
     closed = 0
     for some in _portions(numbers):
         chosen = and_(quarantine.c.id.in_(some), quarantine.c.status == "open")
-        closed += connection.execute(update(quarantine).where(chosen).values(status="resolved")).rowcount
+        closed += connection.execute(update(quarantine).where(chosen).values(status=status)).rowcount
     return closed
 
 
@@ -222,9 +236,12 @@ def _flat(column: Any) -> pa.Array:
 
 
 def _chosen(which: Which) -> ColumnElement[bool]:
-    wanted = {"source": which.source, "reason": which.reason, "status": which.status}
-    return and_(True, *(quarantine.c[name] == value for name, value in wanted.items() if value is not None))
+    wanted = {"source": which.source, "reason": which.reason}
+    opened = quarantine.c.status == "open"
+    status = {None: (), "open": (opened,), "resolved": (~opened,)}[which.status]
+    return and_(True, *status, *(quarantine.c[name] == value for name, value in wanted.items() if value is not None))
 
 
 def _row(found: Any) -> QuarantinedRow:
-    return QuarantinedRow(**{name: value for name, value in found.items() if name != "content_hash"})
+    status = "open" if found["status"] == "open" else "resolved"
+    return QuarantinedRow(**{**{n: v for n, v in found.items() if n != "content_hash"}, "status": status})

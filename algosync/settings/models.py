@@ -56,7 +56,7 @@ class AlgoliaSettings(Section):
     def _urls(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         for host in hosts:
             if not host.startswith(("http://", "https://")):
-                raise ValueError(f"'{host}' must be a URL such as http://127.0.0.1:8108")
+                raise ValueError("each must be a URL such as http://127.0.0.1:8108")
         return hosts
 
     @model_validator(mode="after")

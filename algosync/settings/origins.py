@@ -62,6 +62,13 @@ class SqlSourceSettings(SourceSettings):
             raise ValueError("give either table or query")
         return self
 
+    @model_validator(mode="after")
+    def _rows_that_keep_their_place(self) -> SqlSourceSettings:
+        # A lookback counts rows anew from where it starts, so that a row's position, and with it its id, would change.
+        if self.id == "row" and int(self.lookback.split()[0]):
+            raise ValueError('id = "row" and lookback exclude each other: leave one out, or map event_id to a column')
+        return self
+
 
 class UsersSettings(Section):
     """What a source of visitor attributes has."""

@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select
 from algosync.stores.state import State
 from algosync.stores.tables import runs
 
+_FINISHED = "finished_at"  # kept within the report, so that the table stays as it is
 KEPT = 1000
 """Older runs are forgotten."""
 
@@ -27,6 +28,7 @@ class Run:
         as_of: The moment that its results describe, or None.
         outcome: "done", or the error's text.
         report: What it said.
+        finished_at: When it ended, or None where that is not known.
     """
 
     command: str
@@ -34,17 +36,19 @@ class Run:
     as_of: str | None
     outcome: str
     report: Mapping[str, Any]
+    finished_at: datetime | None = None
 
 
 def note_run(state: State, run: Run) -> None:
     """Keeps a run."""
+    ended = {} if run.finished_at is None else {_FINISHED: run.finished_at.isoformat()}
     with state.write() as connection:
         values = {
             "command": run.command,
             "started_at": run.started_at.isoformat(),
             "as_of": run.as_of,
             "outcome": run.outcome,
-            "report": json.dumps(run.report, sort_keys=True, default=str),
+            "report": json.dumps({**run.report, **ended}, sort_keys=True, default=str),
         }
         number = connection.scalar(insert(runs).values(**values).returning(runs.c.id)) or 0
         connection.execute(delete(runs).where(runs.c.id <= number - KEPT))
@@ -54,22 +58,26 @@ def last_runs(state: State, limit: int = 5) -> list[Run]:
     """The latest runs, newest first."""
     with state.read() as connection:
         found = connection.execute(select(runs).order_by(runs.c.id.desc()).limit(limit)).mappings().all()
-    return [
-        Run(
-            command=row["command"],
-            started_at=datetime.fromisoformat(row["started_at"]),
-            as_of=row["as_of"],
-            outcome=row["outcome"],
-            report=json.loads(row["report"]),
-        )
-        for row in found
-    ]
+    return [_run(row) for row in found]
 
 
 def operations_since(state: State, now: datetime, span: timedelta) -> int:
-    """How many operations runs have pushed within the last span."""
+    """How many operations runs have pushed that ended within the last span, or began in it where no end is known."""
     return sum(
         run.report.get("pushed", {}).get("operations", 0)
         for run in last_runs(state, KEPT)
-        if run.started_at > now - span
+        if (run.finished_at or run.started_at) > now - span
+    )
+
+
+def _run(row: Mapping[Any, Any]) -> Run:
+    report = json.loads(row["report"])
+    ended = report.pop(_FINISHED, None)
+    return Run(
+        command=row["command"],
+        started_at=datetime.fromisoformat(row["started_at"]),
+        as_of=row["as_of"],
+        outcome=row["outcome"],
+        report=report,
+        finished_at=None if ended is None else datetime.fromisoformat(ended),
     )

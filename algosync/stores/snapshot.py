@@ -203,9 +203,9 @@ def _leave_and_enter(connection: Any, delta: Delta) -> None:
             memberships.c.segment == bindparam("which"),
             memberships.c.entered_at == delta.as_of,
         )
-        .values(left_at=None, left_why=None)
+        .values(left_at=None, left_why=None, why=bindparam("reason"))
     )
-    _run(connection, reopen, [{"who": row["person"], "which": row["segment"]} for row in again])
+    _run(connection, reopen, [{"who": r["person"], "which": r["segment"], "reason": r["why"]} for r in again])
     _run(connection, memberships.insert(), [r for r in rows if (r["person"], r["segment"]) not in reopened])
 
 

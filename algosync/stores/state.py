@@ -42,7 +42,8 @@ class State:
         self.engine = engine
         self.directory = directory
         self.writable = writable
-        self.where = engine.url.render_as_string(hide_password=True)
+        # A query may hold a password too.
+        self.where = engine.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -126,13 +127,11 @@ def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE) -
     """
     if create:
         _make_directory(directory)
-    if url == "sqlite":
-        path = directory / book.file
-        if not create and not path.exists():
-            return memory_state(directory, book)
-        engine = _sqlite_file(path, create=create)
-    else:
-        engine = _engine(url)
+    path = directory / book.file if url == "sqlite" else _file_of(url)
+    if path is not None and not create and not path.exists():
+        return memory_state(directory, book)
+    # What else the query of a URL asks for is the driver's business.
+    engine = _engine(url) if path is None or "?" in url else _sqlite_file(path, create=create)
     return _opened(engine, directory, create=create, book=book)
 
 
@@ -190,6 +189,18 @@ def _make_directory(directory: Path) -> None:
         raise StoreError(
             f"the state directory cannot be made: {error.strerror}", where=str(directory), hint="See state.directory"
         ) from error
+
+
+def _file_of(url: str) -> Path | None:
+    """The file that a URL of SQLite names; None for any other, and for one in memory."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    name = parsed.database or ""
+    if parsed.get_backend_name() != "sqlite" or name in {"", ":memory:"} or name.startswith("file:"):
+        return None
+    return Path(name)
 
 
 def _sqlite_file(path: Path, *, create: bool) -> Engine:

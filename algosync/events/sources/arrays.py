@@ -6,7 +6,8 @@ Objects and lists are looked into, so that only the field that disagrees becomes
 
 from __future__ import annotations
 
-import math
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,9 @@ import orjson
 import pyarrow as pa
 
 _EXACT = 2**53
+_WHOLE = 2**63
+_LONG = re.compile(r"\d{19}")
+_LONG_BYTES = re.compile(rb"\d{19}")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -36,19 +40,41 @@ def column(values: Sequence[Any]) -> pa.Array:
 
 
 def text(value: Any) -> str | None:
-    """Return one value as text: null and text as they are, anything else as JSON or its own notation."""
+    """Return one value as text: null and text as they are, anything else as JSON or its own notation.
+
+    A whole float reads like the integer, so that an id is the same text whatever stands beside it.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if abs(value) < _WHOLE and value.is_integer() else repr(value)
     return dumps(value)[1:-1] if _plain(value) else dumps(value)
 
 
 def dumps(value: Any) -> str:
     """Return JSON text of a value that came from Arrow, SQL or JSON."""
-    return orjson.dumps(value, default=_foreign, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(value, default=_foreign, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # an integer over 64 bits
+        return json.dumps(value, default=_foreign, ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(data: bytes | str) -> Any:
+    """Read JSON; integers of any length stay what they are.
+
+    Raises:
+        orjson.JSONDecodeError: It is none, or is nested too deep.
+    """
+    value = orjson.loads(data)
+    # orjson makes floats of integers over 64 bits, and so one id of several.
+    if (_LONG if isinstance(data, str) else _LONG_BYTES).search(data) is None:  # type: ignore[arg-type]
+        return value
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise orjson.JSONDecodeError("is nested too deep", "", 0) from None
 
 
 def _plain(value: Any) -> bool:

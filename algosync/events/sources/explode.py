@@ -102,7 +102,7 @@ def as_lists(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def _listed(value: Any) -> list[Any]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            found = orjson.loads(value)
+            found = arrays.loads(value)
         except orjson.JSONDecodeError:
             return [value]
         return found if isinstance(found, list) else [value]
@@ -194,7 +194,7 @@ def _parsed(column: pa.Array) -> pa.Array:
 
 def _object(text: str | None) -> dict[str, Any] | None:
     try:
-        found = orjson.loads(text or "null")
+        found = arrays.loads(text or "null")
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None

@@ -12,6 +12,7 @@ import orjson
 import pyarrow as pa
 
 from algosync.errors import SourceError
+from algosync.events.sources import arrays
 from algosync.events.sources.base import BadRow
 from algosync.events.sources.lines import BOM, Parsed, Piece, Records, Scan, TextFile, positions, shown
 from algosync.events.sources.marks import Mark, digest
@@ -42,7 +43,7 @@ class JsonLines:
         for number, (start, end) in enumerate(bounds):
             line = records.data[start:end]
             try:
-                row = orjson.loads(line)
+                row = arrays.loads(line)
             except orjson.JSONDecodeError as error:
                 if line.strip():
                     bad[number] = f"is no JSON: {error.msg}"
@@ -90,7 +91,7 @@ def document_pieces(text: TextFile, mark: Mark) -> Iterator[Piece]:
         hint = "Write one object per line"
         raise SourceError(f"a JSON document over {_DOCUMENT_MAX >> 20} MB", where=text.file.key, hint=hint)
     try:
-        found = orjson.loads(data.removeprefix(BOM))
+        found = arrays.loads(data.removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         reason = f"the document is no JSON: {error.msg}"
         cut = BadRow(position=text.position(1), content=shown(data), reason=reason, incomplete=True)
@@ -108,7 +109,11 @@ def _elements(text: TextFile, elements: list[Any], done: int) -> Iterator[Piece]
         numbered = list(enumerate(elements[start:end], start + 1))
         head, tail = _prints(elements, end)
         bad = tuple(
-            BadRow(position=text.position(number), content=shown(orjson.dumps(element)), reason="is no JSON object")
+            BadRow(
+                position=text.position(number),
+                content=shown(arrays.dumps(element).encode()),
+                reason="is no JSON object",
+            )
             for number, element in numbered
             if not isinstance(element, dict)
         )
@@ -125,5 +130,5 @@ def _piece(text: TextFile, rows: list[tuple[int, dict[str, Any]]], mark: Mark, b
 
 
 def _prints(elements: list[Any], rows: int) -> tuple[str, str]:
-    first = digest(orjson.dumps(elements[: min(_PRINTED_ROWS, rows)]))
-    return first, digest(orjson.dumps(elements[max(0, rows - 1) : rows]))
+    first = digest(arrays.dumps(elements[: min(_PRINTED_ROWS, rows)]).encode())
+    return first, digest(arrays.dumps(elements[max(0, rows - 1) : rows]).encode())

@@ -294,6 +294,9 @@ class _Reading:
         self._mark = replace(self._mark, open=None)
         if self._text.file.grown():
             return
+        if self._stream.cut:
+            yield self._incomplete(content, "its compression is cut off")
+            return
         whole = data + b"\n"
         scan = self._text.form.scan(whole)
         if len(scan.ends) != 1 or scan.ends[0] != len(whole):

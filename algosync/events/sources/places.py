@@ -6,6 +6,7 @@ Every exception of fsspec, its drivers and the operating system becomes a Source
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,16 @@ from typing import Any
 import fsspec
 import structlog
 
-from algosync.errors import AlgosyncError, SourceError
+from algosync.errors import AlgosyncError, ConfigError, SourceError
 
 _log = structlog.get_logger(__name__)
 
 _CHANGES = ("mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "md5Hash", "created")
 _MAGIC = re.compile(r"[*?\[]")
+_HTTP = re.compile(r"(https?://[^?]*)\?(.*)", re.IGNORECASE | re.DOTALL)
+# A password may hold @, and by mistake a slash; behind a colon and digits begins a path.
+_USER = re.compile(r"//([^/]*|[^/:@]*:(?!\d+/)[^@]*)@")
+_TELLING = 6  # characters; a shorter value of a query is no secret, and hiding it would garble messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +80,24 @@ def find(patterns: Sequence[str], options: Mapping[str, Any]) -> list[Found]:
 
     Raises:
         SourceError: A path is missing, is a folder or cannot be reached, or its driver is not installed.
+        ConfigError: Two paths differ only in what is kept secret, so that their files would have one name.
     """
     found: dict[str, Found] = {}
-    for pattern in patterns:
+    origins: dict[str, tuple[str, str, int]] = {}
+    for number, pattern in enumerate(patterns, 1):
+        behind = pattern.partition("::")[2]
         for file in _matches(pattern, options, short=len(patterns) == 1):
             found.setdefault(file.key, file)
+            path, chained, other = origins.setdefault(file.key, (file.path, behind, number))
+            if (path, chained) != (file.path, behind):
+                what = f"paths {other} and {number} differ only in their query or credentials"
+                raise ConfigError(what, where=file.key, hint="Name each file once, or make a source of each")
     return [found[key] for key in sorted(found)]
 
 
 def public(url: str) -> str:
-    """Return a URL without credentials: neither user and password nor a signed query."""
-    url = re.sub(r"//[^/@]*@", "//", url)
-    return re.sub(r"^(https?://[^?]*)\?.*$", r"\1", url)
+    """Return a URL, or a chain of them, without credentials: neither user and password nor a signed query."""
+    return "::".join(_HTTP.sub(r"\1", _USER.sub("//", part)) for part in url.split("::"))
 
 
 def _matches(pattern: str, options: Mapping[str, Any], *, short: bool) -> list[Found]:
@@ -133,10 +144,13 @@ def _stamp(info: Mapping[str, Any]) -> str:
 
 
 def _secrets(pattern: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    given = re.findall(r"//([^/@]*)@", pattern)
-    words = [word for user in given for word in (user, user.partition(":")[2])]
-    queries = re.findall(r"^https?://[^?]*\?(.*)$", pattern)
-    return tuple(word for word in (*words, *queries, *_texts(options)) if word)
+    words = _texts(options)
+    for part in pattern.split("::"):
+        words += [word for user in _USER.findall(part) for word in (user, user.partition(":")[2])]
+        for _, query in _HTTP.findall(part):
+            values = [value for _, value in urllib.parse.parse_qsl(query) if len(value) >= _TELLING]
+            words += [query, urllib.parse.unquote(query), *values, *map(urllib.parse.quote, values)]
+    return tuple(sorted({word for word in words if word}, key=lambda word: (-len(word), word)))
 
 
 def _texts(value: Any) -> list[str]:

@@ -28,6 +28,8 @@ from algosync.events.sources.marks import digest
 _log = structlog.get_logger(__name__)
 
 _VERSION: Final = 1
+_SECRET_NAME: Final = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+_SECRET_WITHIN: Final = re.compile(r"(?:pwd|password)=([^;]+)", re.IGNORECASE)
 _SEEN_MAX: Final = 10_000
 """The most digests a cursor holds; beyond, all rows of the last value are read again and the log drops them."""
 
@@ -304,7 +306,11 @@ def _asking(source: SqlSource) -> Iterator[None]:
 def _without_password(said: str, url: str) -> str:
     import sqlalchemy as sa
 
-    password = sa.engine.make_url(url).password
-    for secret in (url, password, re.sub(r".*//[^/:]*:([^@]*)@.*", r"\1", url)):
+    made = sa.engine.make_url(url)
+    texts = [text for given in made.query.values() for text in ([given] if isinstance(given, str) else given)]
+    named = [str(value) for name, value in made.query.items() if _SECRET_NAME.search(name)]
+    within = [found for text in texts for found in _SECRET_WITHIN.findall(text)]
+    query = url.partition("?")[2]
+    for secret in (url, query, made.password, *named, *within, re.sub(r".*//[^/:]*:([^@]*)@.*", r"\1", url)):
         said = said.replace(str(secret), "***") if secret else said
     return said

@@ -54,9 +54,10 @@ def codec(encoding: str) -> str | None:
 
 
 class Stream:
-    """Bytes of a file, in order."""
+    """Bytes of a file, in order; `cut` once they turn out to end in the middle of their compression."""
 
     def __init__(self, file: Found, encoding: str | None) -> None:
+        self.cut = False
         self._file = file
         self._raw = file.open()
         self._limited = _Limited(self._raw, file.size)
@@ -113,6 +114,7 @@ class Stream:
             # A file still being written ends in the middle of its compression.
             if not isinstance(error, EOFError) and "runcated" not in str(error):
                 raise
+            self.cut = True
             _log.warning("ends in the middle of its compression", file=self._file.key)
 
 

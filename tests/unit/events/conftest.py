@@ -31,17 +31,18 @@ class Batch:
     positions: pa.Array
     bad: tuple[Bad, ...]
     rows: tuple[dict, ...]
+    steps: int = 0
 
     def raw_json(self, rows):
         return [json.dumps(self.rows[number], default=str) for number in rows]
 
 
-def make_batch(rows, *, bad=(), types=None, positions=None) -> Batch:
+def make_batch(rows, *, bad=(), types=None, positions=None, steps=0) -> Batch:
     """Rows with some of FIELDS; `types` overrides the Arrow type of a column, text otherwise."""
     types = {**TYPES, **(types or {})}
     columns = {name: pa.array([row.get(name) for row in rows], types.get(name, pa.string())) for name in FIELDS}
     places = positions if positions is not None else [f"f:{number}" for number in range(len(rows))]
-    return Batch(pa.table(columns), pa.array(places, pa.string()), tuple(bad), tuple(rows))
+    return Batch(pa.table(columns), pa.array(places, pa.string()), tuple(bad), tuple(rows), steps)
 
 
 def make_products(**facets: dict[str, str]) -> pa.Table:

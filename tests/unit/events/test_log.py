@@ -328,3 +328,15 @@ def test_a_catalog_that_names_an_id_twice_is_refused(con, state, batch, catalog)
         with pytest.raises(StoreError, match="one product id twice"):
             append(writer, con, batch([view()]), twice)
         assert content(writer.log) == []
+
+
+@pytest.mark.parametrize(("name", "empty"), [("facet_filters", []), ("context", {})])
+def test_an_empty_list_or_map_is_absent_whatever_stands_beside_it(con, state, batch, name, empty):
+    said = {
+        "facet_filters": view(minute=1, product=None, facet_filters=["brand:x"]),
+        "context": view(minute=1, context={"country": "DE"}),
+    }[name]
+    with CommittingWriter(state) as writer:
+        assert append(writer, con, batch([view(), said])).accepted == 2
+        beside = append(writer, con, batch([view(**{name: empty}), said]))
+    assert (beside.accepted, beside.duplicates) == (0, 2)

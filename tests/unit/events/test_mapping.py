@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from algosync.errors import ConfigError, SourceError
 from algosync.events.mapping import Canonical, ColumnRef, EventMapping, apply, hashed, safe
 from algosync.events.schema import FIELDS
+from algosync.events.sources import arrays
 from algosync.events.sources.base import BadRow, RawBatch
 from algosync.events.sources.explode import Explode
 
@@ -290,3 +291,20 @@ def test_transforms_are_made_over_columns() -> None:
     )
     assert column(made, "user_token") == ["==a=20b", None, "==a=20b"]
     assert column(made, "authenticated_user_token") == [hashed("a b", b"key"), None, hashed("a b", b"key")]
+
+
+@pytest.mark.parametrize("said", ["purchase", "Purchase", "PUR-CHASE", " pur_chase "])
+def test_an_order_is_named_for_a_purchase_however_it_is_written(said: str) -> None:
+    made = mapped(
+        [{"what": said, "sub": None}, {"what": "conversion", "sub": said}, {"what": "view"}],
+        order_from=("user_token",),
+        columns={"event_subtype": "sub"},
+    )
+    assert column(made, "order_id") == ["u", "u", None]
+
+
+def test_a_number_is_one_id_whatever_stands_beside_it() -> None:
+    batches = [[1.0, 1e30, 0.5], [1.0, 1e30, 0.5, "x"], [1, 1e30, 0.5, None]]
+    for ids in batches:
+        table = pa.table({name: ["u"] * len(ids) for name in BASIC.values()} | {"id": arrays.column(ids)})
+        assert column(mapped(table, columns={"object_id": "id"}), "object_id")[:3] == ["1", "1e+30", "0.5"]

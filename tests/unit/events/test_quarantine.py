@@ -103,3 +103,26 @@ def test_a_refused_batch_leaves_its_rejected_rows_and_nothing_else(con, state, b
         writer.set_aside(clean(con, batch([GOOD, NO_PRICE]), RULES), source="shop")
         assert writer.log.size().events == 0
     assert [row.reason for row in listed(state, Which())] == ["price is not a number"]
+
+
+def test_a_row_that_is_turned_away_again_is_open_again(state, take_in):
+    for rows in ([NO_PRICE], [GOOD], [NO_PRICE]):
+        take_in(rows, positions=["a"])
+    assert [(row.position, row.status) for row in listed(state, Which(status=None))] == [("a", "open")]
+    assert listed(state, Which(status="resolved")) == []
+
+
+def test_events_of_a_row_settle_what_was_said_of_the_row_and_of_no_other(state, take_in, bad_row):
+    bad = [bad_row(place, place, "uneven") for place in ("f:1", "f:2", "shop:id=5#1", "shop:id=5#2")]
+    take_in([], bad=bad, steps=1)
+    take_in([GOOD, NO_PRICE, GOOD], positions=["f:1#1", "f:1#2", "shop:id=5#1#1"], steps=1)
+    found = {(row.position, row.reason): row.status for row in listed(state, Which(status=None))}
+    assert found == {
+        ("f:1", "uneven"): "resolved",
+        ("f:1#2", "price is not a number"): "open",
+        ("f:2", "uneven"): "open",
+        ("shop:id=5#1", "uneven"): "resolved",
+        ("shop:id=5#2", "uneven"): "open",
+    }
+    take_in([GOOD], positions=["f:1#1"], steps=1)
+    assert [row.position for row in listed(state, Which())] == ["f:2", "shop:id=5#2"]

@@ -5,6 +5,9 @@ import csv
 import gzip
 import io
 import lzma
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -18,6 +21,14 @@ from hypothesis import strategies as st
 from algosync.errors import ConfigError, SourceError
 from algosync.events.sources.base import RawBatch
 from algosync.events.sources.files import FilesSource
+from algosync.events.sources.places import _secrets, public, reading
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing of it."""
+
+    def log_message(self, *said: object) -> None:
+        """Nothing."""
 
 
 def read(path, cursor=None, **options) -> tuple[list[RawBatch], str | None]:
@@ -354,3 +365,89 @@ def test_what_a_csv_writer_writes_is_read(tmp_path_factory: pytest.TempPathFacto
     batches, _ = read(path)
     assert [list(row.values()) for row in rows(batches)] == [[cell or None for cell in row] for row in values]
     assert bad(batches) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("simplecache::https://host/e.csv?X-Amz-Signature=abcdef", "simplecache::https://host/e.csv"),
+        ("zip://*.csv::https://host/e.zip?sig=abcdef", "zip://*.csv::https://host/e.zip"),
+        ("HTTPS://host/e.csv?sig=abcdef", "HTTPS://host/e.csv"),
+        ("sftp://user:abc/def@host/e.csv", "sftp://host/e.csv"),
+        ("sftp://user:abc@def@host/e.csv", "sftp://host/e.csv"),
+        ("zip://a.csv::sftp://user:abcdef@host/e.zip", "zip://a.csv::sftp://host/e.zip"),
+        ("http://host:8080/a@b/e.csv", "http://host:8080/a@b/e.csv"),
+        ("s3://bucket/e?.csv", "s3://bucket/e?.csv"),
+    ],
+)
+def test_the_name_of_a_file_holds_no_secret(url: str, said: str) -> None:
+    assert public(url) == said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "simplecache::http://127.0.0.1:1/e.csv?X-Amz-Signature=abc%2Bdef",
+        "zip://*.csv::http://127.0.0.1:1/e.zip?sig=abc%2Bdef&x=1",
+        "nothing://user:abc/%2Bdef@host/e.csv",
+    ],
+)
+def test_chained_urls_that_cannot_be_reached_tell_no_secret(url: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        read(url)
+    assert not any(secret in str(caught.value) for secret in ("abc", "+def", "%2Bdef"))
+
+
+def test_paths_that_differ_only_in_their_query_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "e.csv").write_bytes(b"a\n1\n")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/e.csv"
+            with pytest.raises(ConfigError, match="paths 1 and 2 differ only") as caught:
+                read((f"{url}?day=secret1", f"{url}?day=secret2"), format="csv")
+            assert rows(read((f"{url}?day=secret1", f"{url}?day=secret1"), format="csv")[0]) == [{"a": "1"}]
+        finally:
+            server.shutdown()
+    assert url in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_the_last_record_of_a_cut_compressed_file_is_incomplete(tmp_path: Path, suffix: str) -> None:
+    content = {"jsonl": b'{"a":"1"}\n{"a":"12"}', "csv": b"a\n1\n12"}[suffix]
+    packed = gzip.compress(content)
+    path = tmp_path / f"e.{suffix}.gz"
+    path.write_bytes(packed[:-8])
+    first, cursor = read(path)
+    assert rows(first) == [{"a": "1"}]
+    ((_, reason, incomplete),) = bad(first)
+    assert incomplete
+    assert "its compression is cut off" in reason
+    path.write_bytes(packed)
+    second, _ = read(path, cursor)
+    assert (rows(second), bad(second)) == ([{"a": "12"}], [])
+
+
+@pytest.mark.parametrize("form", [b"%s\n%s\n", b"[%s,\n%s]"])
+def test_ids_over_64_bits_stay_apart(tmp_path: Path, form: bytes) -> None:
+    ids = [2**64 + 1, 2**64 + 2]
+    content = form % tuple(b'{"id":%d,"in":{"id":[%d]}}' % (number, number) for number in ids)
+    batches = one(content, tmp_path, name="e.json")
+    assert [row["id"] for row in rows(batches)] == [str(number) for number in ids]
+    assert [row["in"]["id"] for row in rows(batches)] == [[str(number)] for number in ids]
+
+
+def test_a_number_of_thousands_of_digits_is_a_bad_row(tmp_path: Path) -> None:
+    batches = one(b'{"id":1}\n{"id":' + b"9" * 5000 + b"}\n", tmp_path, name="e.jsonl")
+    assert rows(batches) == [{"id": 1}]
+    ((_, reason, _),) = bad(batches)
+    assert reason.startswith("is no JSON: ")
+
+
+def test_what_a_driver_says_of_a_chained_url_is_told_without_its_secrets() -> None:
+    url = "zip://*.csv::https://user:abc@host/e.zip?sig=abc%2Bdef&x=1"
+    with pytest.raises(SourceError) as caught, reading(public(url), _secrets(url, {})):
+        raise OSError(f"no answer from {url.partition('::')[2]} for abc with abc+def")
+    assert "abc" not in str(caught.value)
+    assert "def" not in str(caught.value)

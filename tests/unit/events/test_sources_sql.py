@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import ConfigError, SourceError
-from algosync.events.sources.sql import SqlSource, _Reading, _State
+from algosync.events.sources.sql import SqlSource, _Reading, _State, _without_password
 
 
 @pytest.fixture
@@ -191,3 +191,9 @@ def test_a_reader_that_stops_leaves_no_connection(url: str) -> None:
     next(batches)
     batches.close()
     execute(url, "drop table orders")  # SQLite refuses while somebody reads
+
+
+@pytest.mark.parametrize("query", ["password=hunter22", "odbc_connect=UID%3Dsa%3BPWD%3Dhunter22"])
+def test_a_password_in_the_query_is_not_shown(query: str) -> None:
+    said = f"could not connect to db?{query} as hunter22"
+    assert "hunter22" not in _without_password(said, f"postgresql+psycopg://shop@127.0.0.1/db?{query}")

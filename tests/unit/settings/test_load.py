@@ -141,3 +141,12 @@ def test_a_table_that_does_not_say_its_kind_is_told_the_kinds(write) -> None:
         "users[0].type: is missing; allowed are files, sql",
     ):
         assert line in str(error.value)
+
+
+def test_row_ids_and_a_lookback_exclude_each_other(write) -> None:
+    source = f'{MINIMAL}[[sources]]\nname = "q"\ntype = "sql"\nurl = "sqlite://"\ntable = "t"\ncursor_column = "at"\n'
+    columns = '[sources.columns]\ntimestamp = "at"\nuser_token = "who"\nevent_type = "what"\n'
+    assert load(write(f'{source}id = "row"\nlookback = "0 days"\n{columns}')).sources[0].id == "row"
+    assert load(write(f'{source}lookback = "2 hours"\n{columns}')).sources[0].lookback == "2 hours"
+    with pytest.raises(ConfigError, match='id = "row" and lookback exclude each other'):
+        load(write(f'{source}id = "row"\nlookback = "2 hours"\n{columns}'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,3 +46,11 @@ def test_old_runs_are_forgotten(state, monkeypatch):
     for minutes in range(5, 0, -1):
         note_run(state, _run(minutes, minutes))
     assert [run.report["pushed"]["operations"] for run in last_runs(state, 10)] == [1, 2, 3]
+
+
+def test_a_long_run_counts_from_its_end(state):
+    made = [replace(_run(180, 100), finished_at=NOW - timedelta(minutes=m)) for m in (61, 30)]
+    for run in made:
+        note_run(state, run)
+    assert last_runs(state) == made[::-1]
+    assert operations_since(state, NOW, timedelta(hours=1)) == 100

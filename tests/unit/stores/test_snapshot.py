@@ -84,3 +84,15 @@ def test_leaving_and_coming_back_within_one_moment_reopens_the_row(snapshot):
     (row,) = snapshot.history("anna")
     assert (row["left_at"], row["left_why"]) == (None, None)
     assert snapshot.members() == {("anna", "s"): row["entered_at"]}
+
+
+def test_who_comes_back_within_one_moment_does_so_for_the_new_reason(snapshot):
+    def entry(why):
+        return Change(person="anna", segment="vip", why=why)
+
+    people, as_of = {"anna": {}}, "2026-11-20T00:00:00+00:00"
+    snapshot.publish(Delta(people=people, tokens={}, entered=[entry("first")], as_of=as_of))
+    snapshot.publish(Delta(people=people, tokens={}, left=[entry("none")], as_of=as_of))
+    snapshot.publish(Delta(people=people, tokens={}, entered=[entry("second")], as_of=as_of))
+    (found,) = snapshot.history("anna")
+    assert (found["why"], found["left_at"], found["left_why"]) == ("second", None, None)

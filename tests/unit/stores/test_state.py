@@ -161,3 +161,23 @@ def test_a_state_in_memory_can_be_written(tmp_path):
     with memory_state(tmp_path) as state, state.write() as connection:
         connection.execute(insert(cursors).values(source="a", cursor="1"))
         assert connection.scalar(text("SELECT count(*) FROM cursors")) == 1
+
+
+def test_a_password_in_the_query_is_not_shown(tmp_path):
+    url = "postgresql+psycopg://shop@127.0.0.1:1/db?password=hunter22&connect_timeout=1"
+    with pytest.raises(StoreError) as caught:
+        open_state(url, tmp_path, create=False)
+    assert "hunter22" not in str(caught.value)
+    assert "127.0.0.1:1/db" in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["", "?timeout=5"])
+def test_a_file_named_by_a_url_is_read_like_the_one_of_the_directory(tmp_path, query):
+    url = f"sqlite:///{tmp_path}/new.db{query}"
+    with open_state(url, tmp_path / "state", create=False) as opened, opened.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(cursors)) == 0
+    assert list(tmp_path.iterdir()) == []
+    with open_state(url, tmp_path / "state", create=True) as opened, opened.write() as connection:
+        connection.execute(insert(cursors).values(source="a", cursor="1"))
+    with open_state(url, tmp_path / "state", create=False) as opened, opened.read() as connection:
+        assert connection.execute(select(cursors)).all() == [("a", "1")]

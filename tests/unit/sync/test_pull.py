@@ -17,8 +17,8 @@ from algosync.events.rules import CleanRules
 from algosync.events.sources.base import RawBatch
 from algosync.events.writer import CommittingWriter
 from algosync.stores.state import open_state
+from algosync.sync.catalog import FixedStock
 from algosync.sync.pull import EventSource, Intake, pull, retry
-from algosync.sync.shelf import FixedStock
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 MAPPING = EventMapping(columns={"timestamp": "at", "user_token": "who", "event_type": "what", "object_id": "product"})
