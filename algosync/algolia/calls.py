@@ -94,22 +94,22 @@ def batch(index: str, body: bytes) -> Call:
     )
 
 
-def save_rules(index: str, rules: bytes, *, forward_to_replicas: bool) -> Call:
+def save_rules(index: str, rules: bytes) -> Call:
     """Create or replace rules; those of others always stay."""
-    query = {"forwardToReplicas": forward_to_replicas, "clearExistingRules": False}
+    query = {"forwardToReplicas": False, "clearExistingRules": False}
     path = _path(index, "rules/batch")
     return Call(verb="POST", path=path, index=index, acl="editSettings", body=rules, query=query, read=False)
 
 
-def delete_rule(index: str, object_id: str, *, forward_to_replicas: bool) -> Call:
+def delete_rule(index: str, object_id: str) -> Call:
     """Delete one rule."""
-    path, query = _path(index, "rules", object_id), {"forwardToReplicas": forward_to_replicas}
+    path, query = _path(index, "rules", object_id), {"forwardToReplicas": False}
     return Call(verb="DELETE", path=path, index=index, acl="editSettings", query=query, read=False)
 
 
-def set_settings(index: str, settings: Mapping[str, Any], *, forward_to_replicas: bool) -> Call:
+def set_settings(index: str, settings: Mapping[str, Any]) -> Call:
     """Change the named settings, and no others."""
-    path, query = _path(index, "settings"), {"forwardToReplicas": forward_to_replicas}
+    path, query = _path(index, "settings"), {"forwardToReplicas": False}
     body = orjson.dumps(dict(settings))
     return Call(verb="PUT", path=path, index=index, acl="editSettings", body=body, query=query, read=False)
 

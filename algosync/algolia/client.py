@@ -16,10 +16,14 @@ from algosync.algolia.calls import PAGE, Call
 from algosync.algolia.wire import Target, Wire
 from algosync.errors import AlgoliaError, AlgoliaUnavailableError
 
-__all__ = ["ReadClient", "Target", "WriteClient"]
+__all__ = ["NotPublishedError", "ReadClient", "Target", "WriteClient"]
 
 _WAIT_FIRST_S: Final = 0.02
 _WAIT_MAX_S: Final = 5.0
+
+
+class NotPublishedError(AlgoliaUnavailableError):
+    """Algolia answers, and says of a task that it is not published, or does not know it: it says the same of both."""
 
 
 class ReadClient:
@@ -140,12 +144,12 @@ class ReadClient:
             timeout_s: Seconds to wait in all, counted as the sum of the pauses.
 
         Raises:
-            AlgoliaUnavailableError: It was not published in time.
+            NotPublishedError: It was not published in time.
         """
         pause, waited = _WAIT_FIRST_S, 0.0
         while self.task_status(index, task_id) != "published":
             if waited >= timeout_s:
-                raise AlgoliaUnavailableError(
+                raise NotPublishedError(
                     f"task {task_id} is not published after {waited:.0f} s",
                     where=self._wire.where(calls.get_task(index, task_id)),
                     hint="Run again later: waiting is resumed, nothing is sent twice",
@@ -196,17 +200,17 @@ class WriteClient(ReadClient):
         """
         return self._write(calls.batch(index, body), count)
 
-    def save_rules(self, index: str, rules: bytes, count: int, *, forward_to_replicas: bool = False) -> int:
+    def save_rules(self, index: str, rules: bytes, count: int) -> int:
         """Create or replace `count` rules, a JSON array; returns the taskID. All other rules stay."""
-        return self._write(calls.save_rules(index, rules, forward_to_replicas=forward_to_replicas), count)
+        return self._write(calls.save_rules(index, rules), count)
 
-    def delete_rule(self, index: str, object_id: str, *, forward_to_replicas: bool = False) -> int:
+    def delete_rule(self, index: str, object_id: str) -> int:
         """Delete one rule; returns the taskID."""
-        return self._write(calls.delete_rule(index, object_id, forward_to_replicas=forward_to_replicas), 1)
+        return self._write(calls.delete_rule(index, object_id), 1)
 
-    def set_settings(self, index: str, settings: Mapping[str, Any], *, forward_to_replicas: bool = False) -> int:
+    def set_settings(self, index: str, settings: Mapping[str, Any]) -> int:
         """Change the named settings, leave the others; returns the taskID."""
-        return self._write(calls.set_settings(index, settings, forward_to_replicas=forward_to_replicas), 0)
+        return self._write(calls.set_settings(index, settings), 0)
 
     def _write(self, call: Call, count: int) -> int:
         task_id: int = need(self._wire.send(call), "taskID", int, where=self._wire.where(call))

@@ -177,15 +177,17 @@ def _config(target: Target, api_key: str) -> SearchConfig:
 
 
 def _address(url: str) -> tuple[str, str, int | None]:
-    hint = 'Write it like "http://127.0.0.1:8108"'
+    hint = 'Write it like "http://127.0.0.1:8108", without a user, a password or a path'
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"{url!r} is not a host", where="algolia.hosts", hint=hint) from error
-    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    except ValueError:
+        # The cause may repeat what it could not read, and a URL may hold a password.
+        raise ConfigError("a URL is not a host", where="algolia.hosts", hint=hint) from None
+    extra = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
     if parts.scheme not in ("http", "https") or not parts.hostname or extra:
-        raise ConfigError(f"{url!r} is not a host", where="algolia.hosts", hint=hint)
+        shown = f"{parts.scheme}://{parts.hostname or ''}"
+        raise ConfigError(f"{shown!r} is not a host", where="algolia.hosts", hint=hint)
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return name, parts.scheme, port
 

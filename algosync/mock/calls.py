@@ -76,6 +76,10 @@ class Room:
         """Refuse a key that may not do this."""
         require(self.key, acl, indexes)
 
+    def updated(self) -> dict[str, Any]:
+        """The answer to a write to the index: when, and its task."""
+        return {"updatedAt": self.algolia.updated_at(self.index_name), "taskID": self.algolia.next_task()}
+
 
 Handler = Callable[[Room], Any]
 

@@ -106,7 +106,12 @@ class Column:
         counted = {self.values[code]: int(found[code]) for code in np.flatnonzero(found)}
         numbers = self.numbers[hits[self.number_docs]]
         for number, count in zip(*np.unique(numbers, return_counts=True), strict=True):
-            counted[number_text(float(number))] = int(count)
+            text = number_text(float(number))
+            if text in counted:
+                both = np.union1d(self.with_value(text), self.number_docs[self.numbers == number])
+                counted[text] = int(hits[both].sum())
+            else:
+                counted[text] = int(count)
         return counted
 
     def firsts(self) -> Floats:

@@ -57,7 +57,7 @@ def best_of_each(parts: Sequence[Segment], hits: Hits, attribute: str, most: int
     """The best `most` hits of each value of an attribute, in their order; records without a value all stay."""
     if not len(hits.doc):
         return hits
-    names: dict[str, int] = {}
+    names: dict[str | float, int] = {}
     group = -1 - np.arange(len(hits.doc))
     for number, part in enumerate(parts):
         column = part.columns[attribute]
@@ -65,8 +65,11 @@ def best_of_each(parts: Sequence[Segment], hits: Hits, attribute: str, most: int
         value_of[column.docs[::-1]] = column.codes[::-1]
         renamed = np.array([names.setdefault(value, len(names)) for value in column.values] or [0], np.int64)
         mine = np.flatnonzero(hits.part == number)
-        codes = value_of[hits.doc[mine]]
+        codes, numbers = value_of[hits.doc[mine]], column.firsts()[hits.doc[mine]]
         group[mine[codes >= 0]] = renamed[codes[codes >= 0]]
+        numbered = (codes < 0) & ~np.isnan(numbers)
+        values, places = np.unique(numbers[numbered], return_inverse=True)
+        group[mine[numbered]] = np.array([names.setdefault(v, len(names)) for v in values.tolist()], np.int64)[places]
     order = np.argsort(group, kind="stable")
     _, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
     place = np.arange(len(order)) - np.repeat(starts, counts)

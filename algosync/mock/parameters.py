@@ -78,7 +78,7 @@ IGNORED = _names(
     allowTyposOnNumericTokens
     """
 )
-"""Parameters that change results at Algolia and not here; a search that carries one says so in `message`."""
+"""Parameters that change results at Algolia and not here; a search or an index that sets one says so in `message`."""
 
 
 def from_body(body: Any, known: frozenset[str] = KNOWN) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def add(room: Room) -> Any:
 def put(room: Room) -> Any:
     """PUT /1/indexes/{index}/{object}."""
     object_id = _one(room, "updateObject", room.call.json_object() | {"objectID": room.parts["object"]})
-    return _updated(room) | {"objectID": object_id}
+    return room.updated() | {"objectID": object_id}
 
 
 def partial(room: Room) -> Any:
@@ -94,7 +94,7 @@ def partial(room: Room) -> Any:
     create = room.call.flag("createIfNotExists", default=True)
     action = "partialUpdateObject" if create else "partialUpdateObjectNoCreate"
     object_id = _one(room, action, room.call.json_object() | {"objectID": room.parts["object"]})
-    return _updated(room) | {"objectID": object_id}
+    return room.updated() | {"objectID": object_id}
 
 
 def delete(room: Room) -> Any:
@@ -113,13 +113,13 @@ def delete_by(room: Room) -> Any:
         stage.apply("deleteObject", {"objectID": object_id}, 0)
     room.algolia.commit(room.index_name, stage)
     room.algolia.operations["deleteBy"] += 1
-    return _updated(room)
+    return room.updated()
 
 
 def clear(room: Room) -> Any:
     """POST /1/indexes/{index}/clear: records go, settings and rules stay."""
     _one(room, "clear", {})
-    return _updated(room)
+    return room.updated()
 
 
 def delete_index(room: Room) -> Any:
@@ -127,10 +127,6 @@ def delete_index(room: Room) -> Any:
     room.algolia.indices.pop(room.index_name, None)
     room.algolia.operations["delete"] += 1
     return _deleted(room)
-
-
-def _updated(room: Room) -> dict[str, Any]:
-    return {"updatedAt": room.algolia.updated_at(room.index_name), "taskID": room.algolia.next_task()}
 
 
 def _deleted(room: Room) -> dict[str, Any]:

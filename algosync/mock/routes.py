@@ -38,7 +38,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /1/indexes/{index}/rules/{rule}", "settings", searches.get_rule),
     _route("PUT /1/indexes/{index}/rules/{rule}", "editSettings", searches.put_rule),
     _route("DELETE /1/indexes/{index}/rules/{rule}", "editSettings", searches.delete_rule),
-    _route("GET /1/indexes/{index}/task/{task}", None, searches.task),
+    _route("GET /1/indexes/{index}/task/{task}", "addObject", searches.task),
     _route("POST /1/indexes/{index}/{object}/partial", "addObject", records.partial),
     _route("POST /1/indexes/{index}", "addObject", records.add),
     _route("DELETE /1/indexes/{index}", "deleteIndex", records.delete_index),

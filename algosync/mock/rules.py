@@ -167,8 +167,6 @@ def _invalid(what: str) -> AlgoliaError:
 def apply_rules(params: Mapping[str, Any], rules: Iterable[Rule], *, now_s: int, merging: Merging) -> Outcome:
     """What the triggered rules make of a query; the parameters as they are where none is triggered."""
     outcome = Outcome(dict(params))
-    if not params.get("enableRules", True):
-        return outcome
     triggered = [(key, rule) for rule in rules if (key := _trigger(rule, params, now_s)) is not None]
     given: set[str] = set()
     for _, rule in sorted(triggered, key=lambda pair: pair[0]):

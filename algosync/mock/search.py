@@ -24,7 +24,7 @@ from algosync.mock.ranking import Hits, Query, attributes_read, matching, rank
 from algosync.mock.records import Record, project
 from algosync.mock.rules import Merging, Outcome, apply_rules
 from algosync.mock.segments import Segment
-from algosync.mock.settings import facets, ranking, searchables
+from algosync.mock.settings import DEFAULTS, facets, ranking, searchables
 from algosync.mock.text import Word
 from algosync.mock.words import split
 
@@ -52,9 +52,11 @@ class Search:
     def __init__(self, index: Index, given: Mapping[str, Any], reading: Reading) -> None:
         self.index = index
         self.reading = reading
-        self.outcome: Outcome = apply_rules(given, index.rules.values(), now_s=reading.now_s, merging=reading.merging)
-        self.params = self.outcome.params
         self.settings = index.all_settings
+        enabled = given.get("enableRules", self.settings.get("enableRules", True))
+        rules = index.rules.values() if enabled else ()
+        self.outcome: Outcome = apply_rules(given, rules, now_s=reading.now_s, merging=reading.merging)
+        self.params = self.outcome.params
         self.facets = facets(index.settings)
         self.query = self._query()
         self.parts: list[Segment] = []
@@ -187,7 +189,8 @@ def _notes(under_way: Search, given: Mapping[str, Any]) -> dict[str, Any]:
         notes["userData"] = under_way.outcome.user_data
     if under_way.params.get("clickAnalytics"):
         notes["queryID"] = uuid.uuid4().hex
-    if ignored := sorted(under_way.params.keys() & IGNORED):
+    changed = {name for name, value in under_way.settings.items() if value != DEFAULTS.get(name)}
+    if ignored := sorted((under_way.params.keys() | changed) & IGNORED):
         notes["message"] = f"Ignored by the mock: {', '.join(ignored)}"
     return notes
 

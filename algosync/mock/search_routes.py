@@ -75,7 +75,7 @@ def set_settings(room: Room) -> Any:
     given = check_settings(room.call.json())
     with room.algolia.writing(room.index_name) as index:
         index.set_settings({name: value for name, value in given.items() if name != "version"})
-    return _updated(room)
+    return room.updated()
 
 
 def save_rules(room: Room) -> Any:
@@ -88,7 +88,7 @@ def save_rules(room: Room) -> Any:
     with room.algolia.writing(room.index_name) as index:
         index.rules = (index.rules if keep else {}) | rules
     room.algolia.operations["saveRule"] += len(given)
-    return _updated(room)
+    return room.updated()
 
 
 def put_rule(room: Room) -> Any:
@@ -97,7 +97,7 @@ def put_rule(room: Room) -> Any:
     with room.algolia.writing(room.index_name) as index:
         index.rules = index.rules | {rule["objectID"]: rule}
     room.algolia.operations["saveRule"] += 1
-    return _updated(room) | {"id": rule["objectID"]}
+    return room.updated() | {"id": rule["objectID"]}
 
 
 def get_rule(room: Room) -> Any:
@@ -114,7 +114,7 @@ def delete_rule(room: Room) -> Any:
     with room.algolia.writing(room.index_name) as index:
         index.rules = {name: rule for name, rule in index.rules.items() if name != room.parts["rule"]}
     room.algolia.operations["deleteRule"] += 1
-    return _updated(room)
+    return room.updated()
 
 
 def clear_rules(room: Room) -> Any:
@@ -123,7 +123,7 @@ def clear_rules(room: Room) -> Any:
     with room.algolia.writing(room.index_name) as index:
         index.rules = {}
     room.algolia.operations["clearRules"] += 1
-    return _updated(room)
+    return room.updated()
 
 
 def search_rules(room: Room) -> Any:
@@ -169,10 +169,6 @@ def _rule_fits(rule: Rule, body: dict[str, Any]) -> bool:
 
 def _any_condition(conditions: list[dict[str, Any]], name: str, wanted: Any) -> bool:
     return not wanted or any(condition.get(name) == wanted for condition in conditions)
-
-
-def _updated(room: Room) -> dict[str, Any]:
-    return {"updatedAt": room.algolia.updated_at(room.index_name), "taskID": room.algolia.next_task()}
 
 
 def task(room: Room) -> Any:

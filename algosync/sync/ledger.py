@@ -119,7 +119,7 @@ class Ledger:
 
     def intend(self, entries: Iterable[Entry], at: datetime) -> None:
         """Commit what is about to be sent."""
-        self._put(entries, at, status="intended", change=lambda new: {"wanted": new.wanted})
+        self._put(entries, at, status="intended", change=lambda new: {"wanted": new.wanted}, taken=False)
 
     def sent(self, entries: Iterable[Entry], task_id: int, at: datetime) -> None:
         """Note that Algolia has taken these, under this task."""
@@ -127,19 +127,26 @@ class Ledger:
 
     def published(self, entries: Sequence[Entry], at: datetime) -> None:
         """Note that these can be read at Algolia; rows of deleted objects go."""
+        self._there(entries, at, taken=True)
+
+    def found(self, entries: Sequence[Entry], at: datetime) -> None:
+        """Note that these, which an earlier run sent or meant to send, can be read at Algolia."""
+        self._there(entries, at, taken=False)
+
+    def _there(self, entries: Sequence[Entry], at: datetime, *, taken: bool) -> None:
         kept = [entry for entry in entries if entry.hash is not None]
         gone = [entry for entry in entries if entry.hash is None]
-        self._put(kept, at, status="published", change=lambda new: {"wanted": None, "hash": new.wanted})
-        self._put(gone, at, status=_GONE, change=lambda _: {"wanted": None})
+        self._put(kept, at, status="published", change=lambda new: {"wanted": None, "hash": new.wanted}, taken=taken)
+        self._put(gone, at, status=_GONE, change=lambda _: {"wanted": None}, taken=taken)
 
     def abandon(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that Algolia has refused these: what was there before still is."""
         status = case((table.c.hash.is_(None), _GONE), else_="published")
-        self._put(entries, at, status=_GONE, change=lambda _: {"wanted": None, "status": status})
+        self._put(entries, at, status=_GONE, change=lambda _: {"wanted": None, "status": status}, taken=False)
 
     def unsure(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that nobody knows what Algolia holds of these: the next plan sends or deletes them again."""
-        self._put(entries, at, status="published", change=lambda _: {"wanted": None, "hash": UNSURE})
+        self._put(entries, at, status="published", change=lambda _: {"wanted": None, "hash": UNSURE}, taken=False)
 
     def _put(
         self,
@@ -149,8 +156,9 @@ class Ledger:
         status: str,
         change: Callable[[Any], dict[str, Any]],
         task_id: int | None = None,
+        taken: bool = True,
     ) -> None:
-        """Change rows by their whole key, in one transaction.
+        """Change rows by their whole key, in one transaction; `updated_at` only where Algolia has `taken` a write.
 
         An upsert always goes by the primary key; a planner without statistics updates by another index, and needs
         minutes for what takes a second.
@@ -165,7 +173,7 @@ class Ledger:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         insert = dialect.insert(table)
         new = insert.excluded
-        same = {"status": new.status, "task_id": new.task_id, "updated_at": new.updated_at}
+        same = {"status": new.status, "task_id": new.task_id} | ({"updated_at": new.updated_at} if taken else {})
         upsert = insert.on_conflict_do_update(index_elements=_KEY, set_=same | change(new))
         with self._begin() as connection:
             connection.execute(upsert, rows)

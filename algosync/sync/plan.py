@@ -16,13 +16,12 @@ import orjson
 
 from algosync.errors import ConfigError
 from algosync.payloads.encode import Family, Payload
+from algosync.payloads.rules import PREFIX
 
 Action = Literal["partialUpdateObjectNoCreate", "updateObject", "deleteObject", "saveRule", "deleteRule"]
 Kind = Literal["add", "update", "delete"]
 
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
-RULE_PREFIX: Final = "algosync-"
-"""Only rules whose objectID begins so are ours."""
 
 UNSURE: Final = "?"
 """The hash of an object of which nobody knows what Algolia holds: no payload has it, so the next plan settles it."""
@@ -207,7 +206,7 @@ def plan(
         operations=operations,
         unchanged={name: draft.unchanged[name] for name in FAMILIES if name in on},
         refused=tuple(refused),
-        absent=dict(sorted(draft.absent.items())),
+        absent={index: count for index, count in sorted(draft.absent.items()) if count},
         off=tuple(name for name in FAMILIES if name not in on),
         prices=prices or Prices(),
         hash=_digest(operations),
@@ -232,7 +231,7 @@ class _Draft:
         if family == "related":
             products = self.there.observed.get(index, {})
             if object_id not in products:
-                self.absent[index] += 1
+                self.absent[index] += payload.hash is not None
                 return
             previous = products[object_id]
         if payload.hash is None:
@@ -306,8 +305,8 @@ def _problem(payload: Payload, there: There, *, again: bool) -> str | None:
         )
     if not payload.object_id:
         return "it has no objectID"
-    if payload.family == "rules" and not payload.object_id.startswith(RULE_PREFIX):
-        return f"rules of ours have an objectID that begins with {RULE_PREFIX!r}"
+    if payload.family == "rules" and not payload.object_id.startswith(PREFIX):
+        return f"rules of ours have an objectID that begins with {PREFIX!r}"
     return "given twice" if again else None
 
 
@@ -320,7 +319,7 @@ def _present(there: There, on: frozenset[Family]) -> Iterator[tuple[Family, str,
     for (index, family), hashes in there.ledger.items():
         if family != "related" and family in on:
             for object_id, published in hashes.items():
-                if family != "rules" or object_id.startswith(RULE_PREFIX):
+                if family != "rules" or object_id.startswith(PREFIX):
                     yield family, index, object_id, published
 
 

@@ -23,6 +23,9 @@ from algosync.sync.plan import Operation, Plan
 OPEN_TASKS: Final = 50
 """Writes that may be under way at once: Algolia begins to throttle at 100 pending requests."""
 
+_OF_THE_BODY: Final = (400, 413)
+"""Refusals of what was sent; all others are of the key, the index or the application."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -76,7 +79,7 @@ def push(
 
     Raises:
         AlgoliaUnavailableError: Algolia stopped answering; `recover` and the next plan go on from there.
-        AlgoliaError: Algolia refused a whole batch; nothing of it was taken.
+        AlgoliaError: Algolia refuses the key or the index, and took nothing of the batch; or its answer made no sense.
         StoreError: The ledger failed.
     """
     limits = limits or Limits()
@@ -137,7 +140,7 @@ class _Run:
         return batch
 
     def send(self, batch: tuple[Operation, ...]) -> None:
-        """Send a batch; a record that Algolia names as the cause of a refusal is put aside, the rest sent again."""
+        """Send a batch; the record that causes a refusal, named or searched for, is put aside, the rest sent again."""
         parts = deque([batch])
         while parts:
             part = parts.popleft()
@@ -151,6 +154,8 @@ class _Run:
         except AlgoliaUnavailableError:
             raise
         except AlgoliaError as error:
+            if error.status is None:  # no refusal: the batch may have been taken
+                raise
             self.ledger.abandon(batch, self.now())
             return self._without_cause(batch, error)
         self.ledger.sent(batch, task_id, self.now())
@@ -178,12 +183,12 @@ class _Run:
         return self.client.batch(first.index, records_body(batch), len(batch))
 
     def _without_cause(self, batch: tuple[Operation, ...], error: AlgoliaError) -> list[tuple[Operation, ...]]:
-        if error.status == 413 and len(batch) > 1:
+        cause = None if error.status == 413 and len(batch) > 1 else _cause(batch, error)
+        if cause is None:
+            if error.status not in _OF_THE_BODY:
+                raise error
             middle = len(batch) // 2
             return [batch[:middle], batch[middle:]]
-        cause = _cause(batch, error)
-        if cause is None:
-            raise error
         self._put_aside(batch[cause], error.what)
         return [batch[:cause] + batch[cause + 1 :]]
 
@@ -198,11 +203,13 @@ class _Run:
 
 def _cause(batch: Sequence[Operation], error: AlgoliaError) -> int | None:
     """Place in the batch of the record that Algolia names; its objectID is surer than its position."""
-    if error.status not in (400, 413):
+    if error.status not in _OF_THE_BODY:
         return None
+    if len(batch) == 1:
+        return 0
     for place, op in enumerate(batch):
         if op.object_id == error.object_id:
             return place
     if error.object_id is None and error.position is not None and 0 <= error.position < len(batch):
         return error.position
-    return 0 if len(batch) == 1 and error.position is not None else None
+    return None

@@ -1,8 +1,9 @@
 """Settles what a broken-off run left open, from what Algolia holds.
 
-What was *sent* is waited for. Of what was only *intended* nobody knows whether it arrived: it is read back and
-compared; what does not show is marked unsure, so that the next plan sends or deletes it again. Must not write to
-Algolia: the client it takes cannot.
+What was *sent* is waited for, as long as its task can be. Then everything is read back and compared: of what was
+only *intended* nobody knows whether it arrived, and a task's number says nothing about a server that was made anew.
+What does not show is marked unsure, so that the next plan sends or deletes it again; Algolia does an index's writes
+in their order. Must not write to Algolia: the client it takes cannot.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
-from algosync.algolia.client import ReadClient
+from algosync.algolia.client import NotPublishedError, ReadClient
 from algosync.algolia.reader import ATTRIBUTE, version
 from algosync.errors import AlgoliaError
 from algosync.payloads.encode import content_hash, dump
 from algosync.sync.ledger import Ledger, Unfinished
+
+_PATIENCE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,45 +48,33 @@ def recover(
         tasks: Asked about tasks alone, which takes the permission addObject; `client` if None.
 
     Raises:
-        AlgoliaUnavailableError: Algolia does not answer, or a write is still under way; try again later.
+        AlgoliaUnavailableError: Algolia does not answer; try again later.
         StoreError: The ledger failed.
     """
     rows = ledger.unfinished()
-    shown = [row for row in rows if row.task_id is None]
-    published = 0
-    for index, task_id, group in _tasks(rows):
-        if _arrived(tasks or client, index, task_id):
-            ledger.published(group, now())
-            published += len(group)
-        else:
-            shown.extend(group)
-    unsure = 0
-    for group in _groups(shown):
+    _wait(tasks or client, sorted({(row.index, row.task_id) for row in rows if row.task_id is not None}))
+    published = unsure = 0
+    for group in _groups(rows):
         there = _read_back(client, group)
         same = [row for row, held in zip(group, there, strict=True) if held == row.hash]
         other = [row for row, held in zip(group, there, strict=True) if held != row.hash]
-        ledger.published(same, now())
+        ledger.found(same, now())
         ledger.unsure(other, now())
         published, unsure = published + len(same), unsure + len(other)
     return Recovered(published=published, unsure=unsure)
 
 
-def _tasks(rows: Iterable[Unfinished]) -> list[tuple[str, int, list[Unfinished]]]:
-    tasks: dict[tuple[str, int], list[Unfinished]] = {}
-    for row in rows:
-        if row.task_id is not None:
-            tasks.setdefault((row.index, row.task_id), []).append(row)
-    return [(index, task_id, group) for (index, task_id), group in sorted(tasks.items(), key=lambda t: t[0])]
-
-
-def _arrived(client: ReadClient, index: str, task_id: int) -> bool:
-    try:
-        client.wait(index, task_id)
-    except AlgoliaError as error:
-        if error.status in (400, 404):  # the index or the server was made anew, and knows no such task
-            return False
-        raise
-    return True
+def _wait(client: ReadClient, tasks: Iterable[tuple[str, int]]) -> None:
+    """Wait for tasks until they are published; once one took all patience, the others are asked about once."""
+    patience = _PATIENCE_S
+    for index, task_id in tasks:
+        try:
+            client.wait(index, task_id, timeout_s=patience)
+        except NotPublishedError:
+            patience = 0.0
+        except AlgoliaError as error:
+            if error.status not in (400, 404):  # the index or the server was made anew, and knows no such task
+                raise
 
 
 def _groups(rows: Sequence[Unfinished]) -> list[list[Unfinished]]:

@@ -90,8 +90,8 @@ def _samples(plan: Plan, family: Family, samples: int) -> list[Operation]:
     first: dict[str, Operation] = {}
     for op in mine:
         first.setdefault(op.reason, op)
-    leading = {op.object_id for op in first.values()}
-    rest = (op for op in mine if op.object_id not in leading)
+    leading = {(op.index, op.object_id) for op in first.values()}
+    rest = (op for op in mine if (op.index, op.object_id) not in leading)
     return [*first.values(), *(op for op, _ in zip(rest, range(samples), strict=False))][:samples]
 
 

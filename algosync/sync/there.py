@@ -1,7 +1,8 @@
 """What Algolia holds of ours: products as observed, everything else as the ledger remembers it.
 
-An index that no longer exists holds nothing, whatever the ledger says, and a Rule that is gone is gone: a shop that
-builds its index anew and moves it into place may lose Rules. Must not write anywhere, so that a dry run may call it.
+What is no longer there is not there, whatever the ledger says: a payload index may be deleted and come back with a
+part of its records, and a shop that builds its index anew and moves it into place may lose Rules. Must not write
+anywhere, so that a dry run may call it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from algosync.algolia.client import ReadClient
+from algosync.errors import AlgoliaError
 from algosync.payloads.encode import Family
+from algosync.payloads.rules import PREFIX
 from algosync.sync.ledger import Ledger
-from algosync.sync.plan import FAMILIES, RULE_PREFIX, UNSURE, There
+from algosync.sync.plan import FAMILIES, UNSURE, There
 
 
 def there(
@@ -24,7 +27,7 @@ def there(
     """Put together what the plan compares with.
 
     Args:
-        client: Asked whether the payload index exists (permission settings).
+        client: Asked whether the payload index exists (permission settings) and which of our records it holds (search).
         ledger: Rows of the same application and hosts as the client's.
         observed: As read from each product index, see There.
         payload_index: Where segments and profiles are kept.
@@ -35,7 +38,7 @@ def there(
         StoreError: The ledger failed.
     """
     on = [family for family in FAMILIES if family in set(families)]
-    exists = client.exists(payload_index) if {"segments", "profiles"} & set(on) else False
+    payloads = [family for family in on if family in ("segments", "profiles")]
     remembered: dict[tuple[str, Family], dict[str, str]] = {}
     for family in on:
         if family == "related":
@@ -44,12 +47,37 @@ def there(
         elif family == "rules":
             for index in observed:
                 remembered[index, family] = _rules(client, index, ledger.hashes(index, family))
-        elif exists:
-            remembered[payload_index, family] = ledger.hashes(payload_index, family)
+    if payloads and client.exists(payload_index):
+        remembered |= _held(
+            client, payload_index, {family: ledger.hashes(payload_index, family) for family in payloads}
+        )
     return There(observed=observed, ledger=remembered)
+
+
+def _held(
+    client: ReadClient, index: str, published: Mapping[Family, dict[str, str]]
+) -> dict[tuple[str, Family], dict[str, str]]:
+    """Of what was published that which is there; records that the ledger does not know are not ours.
+
+    What nobody knows of stays: its write may still arrive. A key that may not read them leaves the ledger's word alone.
+    """
+    if not any(published.values()):
+        return {(index, family): {} for family in published}
+    try:
+        asked = sorted(set().union(*published.values()))
+        records = client.get_objects(index, asked, ["objectID"])
+    except AlgoliaError as error:
+        if error.status != 403:
+            raise
+        return {(index, family): hashes for family, hashes in published.items()}
+    names = {name for name, record in zip(asked, records, strict=True) if record is not None}
+    return {
+        (index, family): {name: digest for name, digest in hashes.items() if name in names or digest == UNSURE}
+        for family, hashes in published.items()
+    }
 
 
 def _rules(client: ReadClient, index: str, published: Mapping[str, str]) -> dict[str, str]:
     """Our Rules that are there, with the hash that was published; unsure of those that the ledger does not know."""
     names = (rule["objectID"] for rule in client.browse_rules(index))
-    return {name: published.get(name, UNSURE) for name in names if name.startswith(RULE_PREFIX)}
+    return {name: published.get(name, UNSURE) for name in names if name.startswith(PREFIX)}

@@ -69,15 +69,15 @@ OFFICIAL = {
         lambda c: c.batch_with_http_info("i", {"requests": [{"action": "updateObject", "body": {"objectID": "1"}}]}),
     ),
     "save_rules": (
-        calls.save_rules("i", b'[{"objectID":"r","consequence":{"params":{}}}]', forward_to_replicas=False),
+        calls.save_rules("i", b'[{"objectID":"r","consequence":{"params":{}}}]'),
         lambda c: c.save_rules_with_http_info("i", [{"objectID": "r", "consequence": {"params": {}}}], False, False),
     ),
     "delete_rule": (
-        calls.delete_rule("i", "r", forward_to_replicas=True),
-        lambda c: c.delete_rule_with_http_info("i", "r", True),
+        calls.delete_rule("i", "r"),
+        lambda c: c.delete_rule_with_http_info("i", "r", False),
     ),
     "set_settings": (
-        calls.set_settings("i", {"attributesForFaceting": ["a"]}, forward_to_replicas=False),
+        calls.set_settings("i", {"attributesForFaceting": ["a"]}),
         lambda c: c.set_settings_with_http_info("i", {"attributesForFaceting": ["a"]}, False),
     ),
 }
@@ -330,3 +330,22 @@ def test_bodies_are_packed_for_algolias_own_hosts_only(server, client):
     assert options.headers["content-encoding"] == "gzip"
     assert gzip.decompress(options.data) == body
     assert "content-encoding" not in wire.Wire(Target(app_id="APP"), KEY)._options(calls.get_settings("i")).headers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@localhost",
+        "http://:hunter2@localhost",
+        "http://@localhost/hunter2",
+        "http://user:hunter2@localhost:port",
+        "http://localhost?key=hunter2",
+        "user:hunter2@localhost",
+    ],
+)
+def test_the_password_of_a_host_is_refused_and_not_repeated(url):
+    with pytest.raises(ConfigError, match="is not a host") as caught:
+        ReadClient(Target(app_id="APP", hosts=(url,)), KEY)
+
+    assert "hunter2" not in "".join(traceback.format_exception_only(caught.value))
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -100,3 +100,9 @@ def test_a_key_sees_itself_and_an_admin_all(connect):
 def test_a_wrong_key_is_logged_without_its_value(connect, algolia):
     refused(lambda: connect("s3cret").search_single_index("products", {}), "Invalid Application-ID or API key")
     assert (algolia.requests[-1].key, algolia.requests[-1].status) == (None, 403)
+
+
+def test_tasks_are_for_keys_that_write(connect):
+    task = connect("mock-write").save_object("products", {"objectID": "b"}).task_id
+    assert connect("mock-write").get_task("products", task).status == "published"
+    refused(lambda: connect("mock-read").get_task("products", task), FORBIDDEN)

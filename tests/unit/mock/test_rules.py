@@ -185,3 +185,10 @@ def test_rules_that_are_refused(client, algolia, wrong):
         client.save_rules("p", [good, wrong])
     assert refused.value.status_code == 400
     assert algolia.content()["p"]["rules"] == {}, "all or nothing"
+
+
+def test_an_index_may_switch_rules_off(client):
+    client.save_rules("p", [rule("r", params=boost("z"))])
+    client.set_settings("p", {"enableRules": False})
+    assert search(client)[0].applied_rules is None
+    assert search(client, enableRules=True)[0].applied_rules == [{"objectID": "r"}]

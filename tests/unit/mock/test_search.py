@@ -339,3 +339,24 @@ def test_changes_are_seen_by_the_next_search(client):
     assert found(client, "shoe", hitsPerPage=3) == ["new", "01", "02"]
     client.clear_objects("p")
     assert found(client) == []
+
+
+def test_distinct_by_numbers(client):
+    groups = [("a", 7), ("b", 7.0), ("c", 8), ("d", None), ("e", "7"), ("f", None), ("g", 7)]
+    rows = [{"objectID": name, "group": group} for name, group in groups]
+    load(client, *rows, attributeForDistinct="group")
+    assert found(client, distinct=True) == ["a", "c", "d", "e", "f"]
+    assert found(client, distinct=2) == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_a_number_and_the_same_as_text_are_one_facet_value(client):
+    rows = [{"objectID": "a", "n": "3"}, {"objectID": "b", "n": 3}, {"objectID": "c", "n": ["3", 3]}]
+    load(client, *rows, attributesForFaceting=["n"])
+    assert client.search_single_index("p", {"facets": ["n"]}).facets == {"n": {"3": 3}}
+
+
+def test_settings_that_are_not_heeded_are_named(client):
+    load(client, {"objectID": "a"}, ignorePlurals=True, removeWordsIfNoResults="none", hitsPerPage=5)
+    assert client.search_single_index("p", {}).message == "Ignored by the mock: ignorePlurals"
+    message = client.search_single_index("p", {"synonyms": True}).message
+    assert message == "Ignored by the mock: ignorePlurals, synonyms"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import create_engine, select
@@ -112,3 +112,19 @@ def test_a_broken_database_is_a_store_error(tmp_path):
     with pytest.raises(StoreError, match="ledger"):
         ledger.intend([Entry("1", "a")], AT)
     engine.dispose()
+
+
+def test_only_what_algolia_took_counts_as_taken(ledger):
+    publish(ledger, *(Entry(key, "old") for key in "12345"))
+    later, entries = AT + timedelta(hours=1), [Entry("1", "a"), Entry("2", "b"), Entry("3", "c"), Entry("4", "d")]
+    ledger.intend(entries, later)
+    ledger.abandon(entries[:1], later)
+    ledger.unsure(entries[1:2], later)
+    ledger.found(entries[2:3], later)
+    assert ledger.taken_since(later) == 0
+
+    ledger.sent(entries[3:], 2, later)
+    assert ledger.taken_since(later) == 1
+    ledger.published(entries[3:], later + timedelta(minutes=1))
+    assert ledger.taken_since(later) == 1
+    assert ledger.hashes("i", "related") == {"1": "old", "2": UNSURE, "3": "c", "4": "d", "5": "old"}

@@ -84,9 +84,7 @@ def test_every_payload_is_accounted_for_and_order_of_input_is_of_no_account(data
     assert one == two
     keys = [(op.family, op.index, op.object_id) for op in one.operations]
     assert keys == sorted(set(keys))
-    asking_nothing = sum(
-        p.hash is None and there.observed["products"].get(p.object_id, "absent") is None for p in desired
-    )
+    asking_nothing = sum(p.hash is None and there.observed["products"].get(p.object_id) is None for p in desired)
     writes = sum(op.kind != "delete" for op in one.operations)
     asked_away = sum(p.hash is None and there.observed["products"].get(p.object_id) is not None for p in desired)
     absent = sum(one.absent.values())
@@ -206,3 +204,9 @@ def test_a_plan_is_frozen():
     assert all(cls.__dataclass_params__.frozen for cls in (Plan, Operation))
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan([], There(observed={})).hash = "x"
+
+
+def test_a_payload_that_asks_for_nothing_is_not_absent(make):
+    done = plan([make("related", "gone", None)], There(observed={"products": {"1": None}}))
+
+    assert (done.operations, done.absent) == ((), {})

@@ -330,7 +330,7 @@ def test_tasks_are_asked_about_with_the_key_that_may(shop, ledger, client, desir
 
     with ReadClient(shop.target, "other") as tasks, ReadClient(shop.target, "key") as reader:
         assert recover(reader, ledger, now=now, tasks=tasks).published == 14
-        assert (tasks.requests, reader.requests) == (4, 0)
+        assert (tasks.requests, reader.requests) == (4, 6)
 
 
 def test_recovery_with_nothing_open_asks_nothing(shop, ledger, client, now):
@@ -364,3 +364,50 @@ def test_plans_without_new_profiles_need_no_proof(make):
     refuse_unless_private(plan([make("segments", "s")], There(observed={})), None)
     taken_away = There(observed={}, ledger={("payloads", "profiles"): {"t": "h"}})
     refuse_unless_private(plan([], taken_away), None)
+
+
+def test_an_answer_without_a_task_is_no_refusal(shop, ledger, client, make, now):
+    """The batch was taken: a ledger that forgot it would never delete it again."""
+    shop.task = lambda: (200, {"odd": True})
+    segment = make("segments", "s")
+
+    with pytest.raises(AlgoliaError, match="taskID"):
+        sync(shop, ledger, client, [segment], now)
+
+    assert [row.object_id for row in ledger.unfinished()] == ["s"]
+    assert list(shop.indices["payloads"]) == ["s"]
+    assert recover(client, ledger, now=now).published == 1
+
+
+def refusing(shop, status, bad):
+    """Refuse each batch of rules that holds the bad one, and each deletion of it, without a word about which."""
+    route = shop.route
+
+    def routed(verb, parts, body):
+        found = parts[1] == "rules" and verb != "GET" and (bad.encode() in body or bad in parts)
+        return (status, {"message": "Invalid rule"}) if found else route(verb, parts, body)
+
+    shop.route = routed
+
+
+def test_a_refused_rule_that_nobody_names_is_searched_for(shop, ledger, client, make, now):
+    desired = [make("rules", f"algosync-{n}") for n in range(9)] + [make("segments", "s")]
+    refusing(shop, 400, "algosync-6")
+
+    done = sync(shop, ledger, client, desired, now)
+
+    assert [(f.family, f.object_id) for f in done.failed] == [("rules", "algosync-6")]
+    assert "Invalid rule" in done.failed[0].reason
+    assert (done.operations, ledger.unfinished()) == (9, [])
+    assert sorted(ledger.hashes("products", "rules")) == sorted(shop.rules["products"])
+    assert [op.object_id for op in plan(desired, there(shop, ledger)).operations] == ["algosync-6"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_refusals_of_the_key_or_the_index_are_not_searched(shop, ledger, client, desired, now, status):
+    refusing(shop, status, "algosync-1")
+
+    with pytest.raises(AlgoliaError, match="Invalid rule"):
+        sync(shop, ledger, client, desired, now)
+
+    assert shop.rules == {}

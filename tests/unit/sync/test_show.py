@@ -68,3 +68,10 @@ def test_nothing_to_do_is_said(make):
 def test_a_long_list_of_refusals_is_cut_and_counted(make):
     done = plan([make("rules", f"other-{n:02d}") for n in range(30)], There(observed={}))
     assert "… and 10 more left out" in shown(done)
+
+
+def test_one_objectid_in_two_indices_is_two_samples(make):
+    desired = [make("related", "p0", index=index) for index in ("de", "fr")]
+    done = plan(desired, There(observed={"de": {"p0": None}, "fr": {"p0": None}}))
+
+    assert [sample["index"] for sample in document(done)["samples"]["related"]] == ["de", "fr"]

@@ -7,7 +7,7 @@ import pytest
 
 from algosync.algolia.client import ReadClient, Target, WriteClient
 from algosync.algolia.reader import versions
-from algosync.errors import AlgoliaUnavailableError
+from algosync.errors import AlgoliaError, AlgoliaUnavailableError
 from algosync.mock.server import MockAlgolia, MockServer
 from algosync.sync.batches import Limits
 from algosync.sync.ledger import Ledger
@@ -123,3 +123,95 @@ def test_a_payload_index_that_is_gone_holds_nothing(mock, client, ledger, desire
 def test_there_asks_for_no_more_than_the_families_need(client, ledger):
     assert there(client, ledger, {"products": {}}, "payloads", ["related"]).ledger == {("products", "related"): {}}
     assert client.requests == 0
+
+
+@pytest.fixture
+def segments(make, shop_writes):
+    shop_writes("p0")
+    return [make("segments", f"s{n}") for n in range(3)]
+
+
+def test_a_payload_index_that_came_back_in_part_holds_that_part(mock, client, ledger, segments, now):
+    sync(client, ledger, segments, now)
+    with mock.algolia.lock:
+        del mock.algolia.indices["payloads"]
+    assert sync(client, ledger, segments, now, Limits(operations=1)).deferred == 2
+
+    again = planned(client, ledger, segments)
+
+    assert [(op.object_id, op.kind) for op in again.operations] == [("s1", "add"), ("s2", "add")]
+    push(again, client, ledger, now=now)
+    assert None not in client.get_objects("payloads", ["s0", "s1", "s2"])
+    assert planned(client, ledger, segments).operations == ()
+
+
+def test_foreign_records_of_the_payload_index_are_left_alone(client, ledger, segments, now):
+    sync(client, ledger, segments, now)
+    body = {"requests": [{"action": "updateObject", "body": {"objectID": "foreign", "a": 1}}]}
+    client.wait("payloads", client.batch("payloads", orjson.dumps(body), 0))
+
+    assert [op.object_id for op in planned(client, ledger, []).operations] == ["s0", "s1", "s2"]
+
+
+def test_a_key_that_may_not_read_leaves_the_word_of_the_ledger(client, ledger, segments, now, monkeypatch):
+    sync(client, ledger, segments, now)
+
+    def refused(status):
+        def get_objects(*args, **kwargs):
+            raise AlgoliaError("refused", status=status)
+
+        return get_objects
+
+    monkeypatch.setattr(WriteClient, "get_objects", refused(403))
+    assert there(client, ledger, {}, "payloads", ["segments"]).ledger["payloads", "segments"].keys() == {
+        "s0",
+        "s1",
+        "s2",
+    }
+    monkeypatch.setattr(WriteClient, "get_objects", refused(400))
+    with pytest.raises(AlgoliaError, match="refused"):
+        there(client, ledger, {}, "payloads", ["segments"])
+
+
+def broken_off(client, ledger, desired, now, monkeypatch):
+    """Everything was sent, and nothing was seen to be published."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "published", lambda *args: None)
+        push(planned(client, ledger, desired), client, ledger, now=now)
+
+
+def test_tasks_that_the_server_forgot_are_settled_by_what_is_there(mock, client, ledger, segments, now, monkeypatch):
+    broken_off(client, ledger, segments, now, monkeypatch)
+    waits = []
+    monkeypatch.setattr(client, "_sleep", waits.append)
+    mock.algolia.is_published = lambda task: False
+
+    assert recover(client, ledger, now=now).published == 3
+    assert sum(waits) == pytest.approx(600, abs=10)
+
+
+def test_forgotten_tasks_take_the_patience_for_one(mock, client, ledger, desired, shop_writes, now, monkeypatch):
+    shop_writes("p0")
+    broken_off(client, ledger, desired, now, monkeypatch)
+    waits = []
+    monkeypatch.setattr(client, "_sleep", waits.append)
+    mock.algolia.is_published = lambda task: False
+    with mock.algolia.lock:
+        del mock.algolia.indices["payloads"]
+
+    found = recover(client, ledger, now=now)
+
+    assert (found.published, found.unsure) == (2, 2)
+    assert sum(waits) == pytest.approx(600, abs=10)
+
+
+def test_the_task_of_another_server_proves_nothing(mock, client, ledger, segments, now, monkeypatch):
+    broken_off(client, ledger, segments, now, monkeypatch)
+    with mock.algolia.lock:
+        del mock.algolia.indices["payloads"]
+
+    found = recover(client, ledger, now=now)
+
+    assert (found.published, found.unsure) == (0, 3)
+    assert sync(client, ledger, segments, now).operations == 3
+    assert None not in client.get_objects("payloads", ["s0", "s1", "s2"])
