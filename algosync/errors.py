@@ -9,6 +9,7 @@
     ├── StoreError              stop: the state database or the event log is unusable
     ├── AlgoliaError            stop: Algolia refused (4xx)
     │   └── AlgoliaUnavailableError  retry: no answer, 429 or 5xx
+    │       └── NotPublishedError    retry: a write was taken and cannot be read yet
     └── PushRefusedError        stop: pushing would break a promise, for example show profiles to strangers
 
 An error says what happened, where, and what to do next; adapters translate every foreign exception into one of
@@ -96,6 +97,10 @@ class AlgoliaUnavailableError(AlgoliaError):
     """No answer, too many requests, or an error on Algolia's side."""
 
     action = "retry"
+
+
+class NotPublishedError(AlgoliaUnavailableError):
+    """Algolia says of a task that it is not published, or does not know it: it says the same of both."""
 
 
 class PushRefusedError(AlgosyncError):

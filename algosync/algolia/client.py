@@ -14,16 +14,12 @@ from algosync.algolia import calls
 from algosync.algolia.answers import need
 from algosync.algolia.calls import PAGE, Call
 from algosync.algolia.wire import Target, Wire
-from algosync.errors import AlgoliaError, AlgoliaUnavailableError
+from algosync.errors import AlgoliaError, NotPublishedError
 
 __all__ = ["NotPublishedError", "ReadClient", "Target", "WriteClient"]
 
 _WAIT_FIRST_S: Final = 0.02
 _WAIT_MAX_S: Final = 5.0
-
-
-class NotPublishedError(AlgoliaUnavailableError):
-    """Algolia answers, and says of a task that it is not published, or does not know it: it says the same of both."""
 
 
 class ReadClient:

@@ -14,9 +14,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
 
-from algosync.algolia.client import NotPublishedError, ReadClient
+from algosync.algolia.client import ReadClient
 from algosync.algolia.reader import ATTRIBUTE, version
-from algosync.errors import AlgoliaError
+from algosync.errors import AlgoliaError, NotPublishedError
 from algosync.payloads.encode import content_hash, dump
 from algosync.sync.ledger import Ledger, Unfinished
 
