@@ -1,4 +1,4 @@
-"""The mock as an ASGI application: Starlette around `routes.handle`.
+"""The mock as an ASGI application: Starlette around `routes/table.py`.
 
 Owns what is HTTP alone: reading and inflating bodies, CORS for browsers, one catch-all route, because paths have to be
 split before they are percent-decoded (an objectID may hold a slash).
@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from algosync.mock.algolia import MockAlgolia
-from algosync.mock.calls import Call
-from algosync.mock.routes import handle
+from algosync.mock.routes.calls import Answer, Call
+from algosync.mock.routes.table import handle
 
 BODY_MAX = 1 << 30
 """Algolia's limit on a request's body, also on what a compressed one inflates to."""
@@ -32,7 +32,9 @@ def make_app(current: Callable[[], MockAlgolia]) -> Starlette:
         if request.headers.get("content-encoding", "").lower() == "gzip":
             inflated = _inflate(body)
             if inflated is None:
-                return _json(400, b'{"message":"Invalid gzip in the request\'s body","status":400}')
+                return _response(
+                    Answer.of({"message": "Invalid gzip in the request's body", "status": 400}, status=400)
+                )
             body = inflated
         raw = request.scope.get("raw_path") or request.url.path.encode()
         call = Call(
@@ -42,15 +44,16 @@ def make_app(current: Callable[[], MockAlgolia]) -> Starlette:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
         )
-        return _json(*handle(current(), call))
+        return _response(handle(current(), call))
 
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     methods = ["GET", "POST", "PUT", "DELETE", "PATCH"]
     return Starlette(routes=[Route("/{path:path}", answer, methods=methods)], middleware=[cors])
 
 
-def _json(status: int, body: bytes) -> Response:
-    return Response(body, status_code=status, media_type="application/json")
+def _response(answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=answer.media_type)
 
 
 def _inflate(body: bytes) -> bytes | None:

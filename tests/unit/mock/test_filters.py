@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import AlgoliaError
-from algosync.mock.filters import FacetTerm, NumericTerm, facet_filters, facet_term, numeric_filters, tag_filters
-from algosync.mock.grammar import parse_filters
+from algosync.mock.engine.filters import FacetTerm, NumericTerm, facet_filters, facet_term, numeric_filters, tag_filters
+from algosync.mock.engine.grammar import parse_filters
 
 
 def facet(attribute, value, **more):

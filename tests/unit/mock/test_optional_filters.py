@@ -8,8 +8,8 @@ from algoliasearch.http.exceptions import RequestException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algosync.mock.calls import Call
-from algosync.mock.routes import handle
+from algosync.mock.routes.calls import Call
+from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia
 
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
@@ -18,9 +18,9 @@ DECLARED = ["brand", "filterOnly(type)", "searchable(color)", "afterDistinct(dee
 
 def ask(algolia, path, body, method="POST"):
     call = Call(method=method, path=f"/1/indexes/p/{path}", headers=HEADERS, body=orjson.dumps(body))
-    status, answer = handle(algolia, call)
-    assert status == 200, answer
-    return orjson.loads(answer)
+    answer = handle(algolia, call)
+    assert answer.status == 200, answer
+    return orjson.loads(answer.body)
 
 
 def loaded(records):

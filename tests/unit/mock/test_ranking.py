@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algosync.mock.calls import Call
-from algosync.mock.routes import handle
+from algosync.mock.engine.words import normalise, split, typos
+from algosync.mock.routes.calls import Call
+from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia
-from algosync.mock.words import normalise, split, typos
 
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
 LETTERS = st.text(alphabet="abcd", min_size=1, max_size=9)
@@ -51,9 +51,9 @@ def test_words():
 
 def ask(algolia, path, body, method="POST"):
     call = Call(method=method, path=f"/1/indexes/p/{path}", headers=HEADERS, body=orjson.dumps(body))
-    status, answer = handle(algolia, call)
-    assert status == 200, answer
-    return orjson.loads(answer)
+    answer = handle(algolia, call)
+    assert answer.status == 200, answer
+    return orjson.loads(answer.body)
 
 
 VOCABULARY = ("red", "reds", "shoe", "shoes", "phone", "phones", "phome", "leather", "leathers", "a")

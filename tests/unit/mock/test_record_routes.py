@@ -210,11 +210,22 @@ def test_multiple_batch(client, algolia):
     }
 
 
-def test_tasks_can_be_held_back(client, algolia):
-    task = client.save_object("products", {"objectID": "a"}).task_id
-    assert client.get_task("products", task).status == "published"
-    algolia.is_published = lambda number: number < task
-    assert client.get_task("products", task).status == "notPublished"
+def test_a_write_can_be_read_once_its_task_is_published(client, algolia):
+    first = client.save_object("products", {"objectID": "a", "n": 1}).task_id
+    assert client.get_task("products", first).status == "published"
+    held = {first + 1}
+    algolia.tasks.holds = held.__contains__
+    second = client.partial_update_object("products", "a", {"n": {"_operation": "Increment", "value": 1}}).task_id
+    third = client.partial_update_object("products", "a", {"n": {"_operation": "Increment", "value": 1}}).task_id
+    other = client.save_object("others", {"objectID": "b"}).task_id
+    assert client.get_object("products", "a")["n"] == 1
+    assert [client.get_task("products", task).status for task in (second, third)] == ["notPublished"] * 2
+    assert client.get_task("others", other).status == "published"
+    listed = {item.name: item.number_of_pending_tasks for item in client.list_indices().items}
+    assert listed == {"others": 0, "products": 2}
+    held.clear()
+    assert [client.get_task("products", task).status for task in (second, third)] == ["published"] * 2
+    assert client.get_object("products", "a")["n"] == 3
     assert client.get_task("products", 999).status == "notPublished"
 
 

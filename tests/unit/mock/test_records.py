@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import AlgoliaError
-from algosync.mock.calls import Call
-from algosync.mock.records import merge, project
-from algosync.mock.routes import handle
+from algosync.mock.engine.records import merge, project
+from algosync.mock.routes.calls import Call
+from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia
 
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
@@ -52,10 +52,10 @@ def test_batches_do_what_a_dict_does(batches):
         call = Call(
             method="POST", path="/1/indexes/p/batch", headers=HEADERS, body=orjson.dumps({"requests": requests})
         )
-        status, answer = handle(algolia, call)
-        assert status == 200
+        answer = handle(algolia, call)
+        assert answer.status == 200
         named = [body["objectID"] for action, body in batch if action not in {"clear", "delete"}]
-        assert orjson.loads(answer)["objectIDs"] == named
+        assert orjson.loads(answer.body)["objectIDs"] == named
         for action, body in batch:
             model(records, action, body)
         steps += len(batch)
@@ -85,8 +85,8 @@ def test_one_bad_request_leaves_everything_as_it_was(batch, data):
     handle(algolia, Call(method="POST", path="/1/indexes/p/batch", headers=HEADERS, body=body))
     before = algolia.content()
     call = Call(method="POST", path="/1/indexes/p/batch", headers=HEADERS, body=orjson.dumps({"requests": requests}))
-    status, answer = handle(algolia, call)
-    assert (status, orjson.loads(answer)["position"]) == (400, place)
+    answer = handle(algolia, call)
+    assert (answer.status, orjson.loads(answer.body)["position"]) == (400, place)
     assert algolia.content() == before
     assert algolia.operations.total() == 1
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from algoliasearch.http.exceptions import RequestException
 
-from algosync.mock.parameters import KNOWN
+from algosync.mock.engine.parameters import KNOWN
 
 
 def found(client, query="", index="p", **params):

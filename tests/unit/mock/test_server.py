@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import AlgosyncError
-from algosync.mock.calls import Call
-from algosync.mock.routes import ROUTES, handle
+from algosync.mock.routes.calls import Call
+from algosync.mock.routes.table import ROUTES, handle
 from algosync.mock.server import MockAlgolia, MockServer
 
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
@@ -183,9 +183,9 @@ REQUESTS = (
 
 def send(algolia, method, path, body):
     call = Call(method=method, path=f"/1/{path}", headers=HEADERS, body=orjson.dumps(body))
-    status, answer = handle(algolia, call)
-    assert 200 <= status < 500
-    return status, orjson.loads(answer)
+    answer = handle(algolia, call)
+    assert 200 <= answer.status < 500
+    return answer.status, orjson.loads(answer.body)
 
 
 def places(value, path=()):
@@ -229,16 +229,16 @@ def test_garbage_is_refused_and_nothing_breaks(data, request_, new):
 def test_any_json_to_any_route(route, body, query):
     path = "/" + "/".join({"{index}": "p", "{object}": "x"}.get(part, part) for part in route.parts)
     call = Call(method=route.method, path=path, headers=HEADERS, query=query, body=orjson.dumps(body))
-    status, answer = handle(filled(), call)
-    assert status in {200, 201, 400, 404}
-    orjson.loads(answer)
+    answer = handle(filled(), call)
+    assert answer.status in {200, 201, 400, 404}
+    orjson.loads(answer.body)
 
 
 @given(body=st.binary(max_size=60))
 def test_bytes_that_are_no_json(body):
     for path in ("batch", "query", "rules/batch", "browse"):
         call = Call(method="POST", path=f"/1/indexes/p/{path}", headers=HEADERS, body=body)
-        assert handle(MockAlgolia(), call)[0] in {200, 400, 404}
+        assert handle(MockAlgolia(), call).status in {200, 400, 404}
 
 
 def test_snapshot_and_restore(client, algolia):

@@ -82,10 +82,10 @@ def test_the_whole_way_there_and_back(mock, client, ledger, desired, shop_writes
 
 def test_unpublished_writes_are_waited_for_by_the_next_run(mock, client, ledger, desired, shop_writes, now):
     shop_writes("p0", "p1")
-    mock.algolia.is_published = lambda task: False
+    mock.algolia.tasks.holds = lambda task: True
     with pytest.raises(AlgoliaUnavailableError, match="not published"):
         sync(client, ledger, desired, now)
-    mock.algolia.is_published = lambda task: True
+    mock.algolia.tasks.holds = lambda task: False
 
     with ReadClient(client.target, "mock-read") as reader:
         assert recover(reader, ledger, now=now, tasks=client).published == 5
@@ -184,7 +184,7 @@ def test_tasks_that_the_server_forgot_are_settled_by_what_is_there(mock, client,
     broken_off(client, ledger, segments, now, monkeypatch)
     waits = []
     monkeypatch.setattr(client, "_sleep", waits.append)
-    mock.algolia.is_published = lambda task: False
+    monkeypatch.setattr(mock.algolia.tasks, "is_published", lambda task: False)
 
     assert recover(client, ledger, now=now).published == 3
     assert sum(waits) == pytest.approx(600, abs=10)
@@ -195,7 +195,7 @@ def test_forgotten_tasks_take_the_patience_for_one(mock, client, ledger, desired
     broken_off(client, ledger, desired, now, monkeypatch)
     waits = []
     monkeypatch.setattr(client, "_sleep", waits.append)
-    mock.algolia.is_published = lambda task: False
+    monkeypatch.setattr(mock.algolia.tasks, "is_published", lambda task: False)
     with mock.algolia.lock:
         del mock.algolia.indices["payloads"]
 

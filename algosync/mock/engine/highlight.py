@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from algosync.mock.records import Record
-from algosync.mock.text import Word
-from algosync.mock.words import normalise, spans, typos
+from algosync.mock.engine.records import Record
+from algosync.mock.engine.text import Word
+from algosync.mock.engine.words import normalise, spans, typos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from algosync.mock.columns import Floats, Ints, Mask, sort_keys
-from algosync.mock.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term
-from algosync.mock.segments import Segment, tie_order
-from algosync.mock.settings import Facet, Order
-from algosync.mock.text import GAP, Found, Word
+from algosync.mock.engine.columns import Floats, Ints, Mask, sort_keys
+from algosync.mock.engine.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term
+from algosync.mock.engine.segments import Segment, tie_order
+from algosync.mock.engine.settings import Facet, Order
+from algosync.mock.engine.text import GAP, Found, Word
 
 _NO_PLACE = 1 << 40
 

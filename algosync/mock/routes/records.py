@@ -1,4 +1,4 @@
-"""Handlers that write and read records and indices."""
+"""Handlers that write and read records."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import orjson
 
 from algosync.errors import AlgoliaError
-from algosync.mock.algolia import rfc3339
-from algosync.mock.calls import Room
-from algosync.mock.index import Index
-from algosync.mock.parameters import KNOWN, check, echo, from_body
-from algosync.mock.records import Record, project
-from algosync.mock.search import filters_of, matching_ids
+from algosync.mock.engine.index import Index
+from algosync.mock.engine.parameters import KNOWN, check, echo, from_body
+from algosync.mock.engine.records import Record, project
+from algosync.mock.engine.search import filters_of, matching_ids
+from algosync.mock.routes.calls import Answer, Room, route
 
 _ACL = {"deleteObject": "deleteObject", "delete": "deleteIndex", "clear": "deleteIndex"}
 BROWSE_HITS = 1000
@@ -23,8 +22,9 @@ BROWSE_HITS = 1000
 def batch(room: Room) -> Any:
     """POST /1/indexes/{index}/batch."""
     requests = _requests(room)
-    object_ids = _apply(room, [(room.index_name, request) for request in requests])
-    return {"taskID": room.algolia.next_task(), "objectIDs": object_ids}
+    tasks, object_ids = _apply(room, [(room.index_name, request) for request in requests])
+    task = tasks.get(room.index_name) or room.algolia.submit([room.index_name], lambda *_: None)
+    return {"taskID": task, "objectIDs": object_ids}
 
 
 def multiple_batch(room: Room) -> Any:
@@ -36,8 +36,8 @@ def multiple_batch(room: Room) -> Any:
             raise AlgoliaError("indexName is missing", status=400, position=position)
         room.require(None, name)
         pairs.append((name, request))
-    object_ids = _apply(room, pairs)
-    return {"taskID": {name: room.algolia.next_task() for name, _ in pairs}, "objectIDs": object_ids}
+    tasks, object_ids = _apply(room, pairs)
+    return {"taskID": tasks, "objectIDs": object_ids}
 
 
 def _requests(room: Room) -> list[Any]:
@@ -47,7 +47,7 @@ def _requests(room: Room) -> list[Any]:
     return requests
 
 
-def _apply(room: Room, pairs: list[tuple[str, Any]]) -> list[str]:
+def _apply(room: Room, pairs: list[tuple[str, Any]]) -> tuple[dict[str, int], list[str]]:
     stages = {name: room.algolia.stage(name) for name in dict.fromkeys(name for name, _ in pairs)}
     object_ids: list[str] = []
     for position, (name, request) in enumerate(pairs):
@@ -59,48 +59,44 @@ def _apply(room: Room, pairs: list[tuple[str, Any]]) -> list[str]:
         object_id = stages[name].apply(action, body, position)
         if object_id is not None:
             object_ids.append(object_id)
-    for name, stage in stages.items():
-        room.algolia.commit(name, stage)
+    tasks = {name: room.algolia.commit(name, stage) for name, stage in stages.items()}
     room.algolia.operations.update(request["action"] for _, request in pairs)
-    return object_ids
+    return tasks, object_ids
 
 
-def _one(room: Room, action: str, body: Any) -> str:
+def _one(room: Room, action: str, body: Any) -> tuple[int, str]:
     stage = room.algolia.stage(room.index_name)
     object_id = stage.apply(action, body, 0)
-    room.algolia.commit(room.index_name, stage)
+    task = room.algolia.commit(room.index_name, stage)
     room.algolia.operations[action] += 1
-    return object_id or ""
+    return task, object_id or ""
 
 
 def add(room: Room) -> Any:
     """POST /1/indexes/{index}: a record with an objectID made here, unless it brings one."""
-    object_id = _one(room, "addObject", room.call.json_object())
-    return {
-        "createdAt": room.algolia.updated_at(room.index_name),
-        "taskID": room.algolia.next_task(),
-        "objectID": object_id,
-    }
+    task, object_id = _one(room, "addObject", room.call.json_object())
+    created = room.algolia.updated_at(room.index_name)
+    return Answer.of({"createdAt": created, "taskID": task, "objectID": object_id}, status=201)
 
 
 def put(room: Room) -> Any:
     """PUT /1/indexes/{index}/{object}."""
-    object_id = _one(room, "updateObject", room.call.json_object() | {"objectID": room.parts["object"]})
-    return room.updated() | {"objectID": object_id}
+    task, object_id = _one(room, "updateObject", room.call.json_object() | {"objectID": room.parts["object"]})
+    return room.updated(task) | {"objectID": object_id}
 
 
 def partial(room: Room) -> Any:
     """POST /1/indexes/{index}/{object}/partial?createIfNotExists=."""
     create = room.call.flag("createIfNotExists", default=True)
     action = "partialUpdateObject" if create else "partialUpdateObjectNoCreate"
-    object_id = _one(room, action, room.call.json_object() | {"objectID": room.parts["object"]})
-    return room.updated() | {"objectID": object_id}
+    task, object_id = _one(room, action, room.call.json_object() | {"objectID": room.parts["object"]})
+    return room.updated(task) | {"objectID": object_id}
 
 
 def delete(room: Room) -> Any:
     """DELETE /1/indexes/{index}/{object}."""
-    _one(room, "deleteObject", {"objectID": room.parts["object"]})
-    return _deleted(room)
+    task, _ = _one(room, "deleteObject", {"objectID": room.parts["object"]})
+    return room.deleted(task)
 
 
 def delete_by(room: Room) -> Any:
@@ -109,28 +105,16 @@ def delete_by(room: Room) -> Any:
     if not filters_of(params):
         raise AlgoliaError("deleteByQuery needs filters", status=400)
     stage = room.algolia.stage(room.index_name)
-    for object_id in matching_ids(room.algolia.index(room.index_name), params):
+    for object_id in matching_ids(room.algolia.known(room.index_name), params):
         stage.apply("deleteObject", {"objectID": object_id}, 0)
-    room.algolia.commit(room.index_name, stage)
     room.algolia.operations["deleteBy"] += 1
-    return room.updated()
+    return room.updated(room.algolia.commit(room.index_name, stage))
 
 
 def clear(room: Room) -> Any:
     """POST /1/indexes/{index}/clear: records go, settings and rules stay."""
-    _one(room, "clear", {})
-    return room.updated()
-
-
-def delete_index(room: Room) -> Any:
-    """DELETE /1/indexes/{index}."""
-    room.algolia.indices.pop(room.index_name, None)
-    room.algolia.operations["delete"] += 1
-    return _deleted(room)
-
-
-def _deleted(room: Room) -> dict[str, Any]:
-    return {"deletedAt": room.algolia.updated_at(room.index_name), "taskID": room.algolia.next_task()}
+    task, _ = _one(room, "clear", {})
+    return room.updated(task)
 
 
 def _hidden(room: Room, index: Index) -> list[str]:
@@ -219,22 +203,16 @@ def _resumed(cursor: Any) -> tuple[str, dict[str, Any]]:
         raise AlgoliaError("Invalid cursor", status=400) from None
 
 
-def list_indices(room: Room) -> Any:
-    """GET /1/indexes: the indices that the key reaches."""
-    reached = [index for name, index in sorted(room.algolia.indices.items()) if room.key.reaches(name)]
-    return {"items": [_listed(index) for index in reached], "nbPages": 1}
-
-
-def _listed(index: Index) -> dict[str, Any]:
-    size = sum(map(len, index.records.values()))
-    return {
-        "name": index.name,
-        "createdAt": rfc3339(index.created_ms),
-        "updatedAt": rfc3339(index.updated_ms),
-        "entries": len(index.records),
-        "dataSize": size,
-        "fileSize": size,
-        "lastBuildTimeS": 0,
-        "numberOfPendingTasks": 0,
-        "pendingTask": False,
-    }
+ROUTES = (
+    route("POST /1/indexes/*/batch", "multipleBatch", None, multiple_batch),
+    route("POST /1/indexes/*/objects", "getObjects", "search", get_many),
+    route("POST /1/indexes/{index}/batch", "batch", None, batch),
+    route("POST /1/indexes/{index}/browse", "browse", "browse", browse),
+    route("POST /1/indexes/{index}/clear", "clearObjects", "deleteIndex", clear),
+    route("POST /1/indexes/{index}/deleteByQuery", "deleteBy", "deleteIndex", delete_by),
+    route("POST /1/indexes/{index}", "saveObject", "addObject", add),
+    route("POST /1/indexes/{index}/{object}/partial", "partialUpdateObject", "addObject", partial),
+    route("GET /1/indexes/{index}/{object}", "getObject", "search", get),
+    route("PUT /1/indexes/{index}/{object}", "addOrUpdateObject", "addObject", put),
+    route("DELETE /1/indexes/{index}/{object}", "deleteObject", "deleteObject", delete),
+)

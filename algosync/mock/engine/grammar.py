@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from algosync.errors import AlgoliaError
-from algosync.mock.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term, checked_score
+from algosync.mock.engine.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term, checked_score
 
 DEPTH_MAX = 50
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from algosync.mock.columns import Column, Ints, Mask, leaves
-from algosync.mock.settings import Searchable
-from algosync.mock.text import TextIndex
+from algosync.mock.engine.columns import Column, Ints, Mask, leaves
+from algosync.mock.engine.settings import Searchable
+from algosync.mock.engine.text import TextIndex
 
 SMALL_MIN = 2000
 SMALL_SHARE = 0.2

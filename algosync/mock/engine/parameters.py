@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from algosync.errors import AlgoliaError
-from algosync.mock.filters import facet_filters, numeric_filters, tag_filters
-from algosync.mock.grammar import parse_filters
+from algosync.mock.engine.filters import facet_filters, numeric_filters, tag_filters
+from algosync.mock.engine.grammar import parse_filters
 
 QUERY_BYTES_MAX = 512
 CONTEXTS_MAX = 10

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from algosync.errors import AlgoliaError
-from algosync.mock.index import Index
-from algosync.mock.search import Reading, Search
-from algosync.mock.settings import Facet, facets
-from algosync.mock.words import normalise, split
+from algosync.mock.engine.index import Index
+from algosync.mock.engine.search import Reading, Search
+from algosync.mock.engine.settings import Facet, facets
+from algosync.mock.engine.words import normalise, split
 
 ALL = sys.maxsize
 

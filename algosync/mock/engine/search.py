@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 import orjson
 
-from algosync.mock.filters import Filter, facet_filters, numeric_filters, tag_filters
-from algosync.mock.grammar import parse_filters
-from algosync.mock.grouping import best_of_each, facet_counts, facet_stats
-from algosync.mock.highlight import Marker
-from algosync.mock.index import Index
-from algosync.mock.parameters import IGNORED, echo
-from algosync.mock.ranking import Hits, Query, attributes_read, matching, rank
-from algosync.mock.records import Record, project
-from algosync.mock.rules import Merging, Outcome, apply_rules
-from algosync.mock.segments import Segment
-from algosync.mock.settings import DEFAULTS, facets, ranking, searchables
-from algosync.mock.text import Word
-from algosync.mock.words import split
+from algosync.mock.engine.filters import Filter, facet_filters, numeric_filters, tag_filters
+from algosync.mock.engine.grammar import parse_filters
+from algosync.mock.engine.grouping import best_of_each, facet_counts, facet_stats
+from algosync.mock.engine.highlight import Marker
+from algosync.mock.engine.index import Index
+from algosync.mock.engine.parameters import IGNORED, echo
+from algosync.mock.engine.ranking import Hits, Query, attributes_read, matching, rank
+from algosync.mock.engine.records import Record, project
+from algosync.mock.engine.rules import Merging, Outcome, apply_rules
+from algosync.mock.engine.segments import Segment
+from algosync.mock.engine.settings import DEFAULTS, facets, ranking, searchables
+from algosync.mock.engine.text import Word
+from algosync.mock.engine.words import split
 
 WORDS_MAX = 10
 

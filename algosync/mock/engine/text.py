@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from algosync.mock.columns import Ints, Mask, leaves
-from algosync.mock.settings import Searchable
-from algosync.mock.words import split, typos
+from algosync.mock.engine.columns import Ints, Mask, leaves
+from algosync.mock.engine.settings import Searchable
+from algosync.mock.engine.words import split, typos
 
 GAP = 8
 """Proximity at which words no longer count as near each other."""

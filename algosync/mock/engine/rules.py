@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from algosync.errors import AlgoliaError
-from algosync.mock.filters import FacetTerm, facet_filters, groups
-from algosync.mock.grammar import parse_filters
-from algosync.mock.parameters import KNOWN, check
-from algosync.mock.words import split
+from algosync.mock.engine.filters import FacetTerm, facet_filters, groups
+from algosync.mock.engine.grammar import parse_filters
+from algosync.mock.engine.parameters import KNOWN, check
+from algosync.mock.engine.words import split
 
 Merging = Literal["first", "merge"]
 Rule = dict[str, Any]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from algosync.mock.columns import Mask
-from algosync.mock.ranking import Hits
-from algosync.mock.segments import Segment
+from algosync.mock.engine.columns import Mask
+from algosync.mock.engine.ranking import Hits
+from algosync.mock.engine.segments import Segment
 
 
 def _masks(parts: Sequence[Segment], hits: Hits) -> list[Mask]:

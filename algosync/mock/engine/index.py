@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from algosync.mock.records import Record, Stage
-from algosync.mock.rules import Rule
-from algosync.mock.segments import Searcher, Segment
-from algosync.mock.settings import DEFAULTS, searchables
+from algosync.mock.engine.records import Record, Stage
+from algosync.mock.engine.rules import Rule
+from algosync.mock.engine.segments import Searcher, Segment
+from algosync.mock.engine.settings import DEFAULTS, searchables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,33 +76,64 @@ class Room:
         """Refuse a key that may not do this."""
         require(self.key, acl, indexes)
 
-    def updated(self) -> dict[str, Any]:
+    def updated(self, task: int) -> dict[str, Any]:
         """The answer to a write to the index: when, and its task."""
-        return {"updatedAt": self.algolia.updated_at(self.index_name), "taskID": self.algolia.next_task()}
+        return {"updatedAt": self.algolia.updated_at(self.index_name), "taskID": task}
+
+    def deleted(self, task: int) -> dict[str, Any]:
+        """The answer to a deletion: when, and its task."""
+        return {"deletedAt": self.algolia.updated_at(self.index_name), "taskID": task}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What goes back: status, body, and headers besides those of every answer."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, content: Any, status: int = 200) -> Answer:
+        """An answer as it is, or a JSON-able value as the body of one."""
+        return content if isinstance(content, Answer) else cls(status=status, body=orjson.dumps(content))
 
 
 Handler = Callable[[Room], Any]
+"""Returns a JSON-able value, or an `Answer`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A method and a path of fixed parts and `{named}` ones, what a key needs, and who answers."""
+    """A method and a path of fixed parts and `{named}` ones, its name at Algolia, what a key needs, who answers."""
 
     method: str
     parts: tuple[str, ...]
+    operation: str
     acl: str | None
     handler: Handler
 
 
+def route(line: str, operation: str, acl: str | None, handler: Handler) -> Route:
+    """A route from `METHOD /path/{named}`; `acl` is None where the handler itself looks at the key."""
+    method, path = line.split()
+    parts = tuple(path.strip("/").split("/"))
+    return Route(method=method, parts=parts, operation=operation, acl=acl, handler=handler)
+
+
 def find_route(routes: Sequence[Route], call: Call) -> tuple[Route, dict[str, str]]:
-    """The first route that fits, with the named parts of the path, or 404."""
+    """The route that fits with most fixed parts, with the named parts of the path, or 404."""
     parts = call.path.strip("/").split("/")
-    for route in routes:
-        if route.method == call.method and len(route.parts) == len(parts):
-            named = _fit(route.parts, parts)
+    fitting: list[tuple[Route, dict[str, str]]] = []
+    for candidate in routes:
+        if candidate.method == call.method and len(candidate.parts) == len(parts):
+            named = _fit(candidate.parts, parts)
             if named is not None:
-                return route, named
-    raise AlgoliaError(f"Path not found: {call.method} {call.path}", status=404)
+                fitting.append((candidate, named))
+    if not fitting:
+        raise AlgoliaError(f"Path not found: {call.method} {call.path}", status=404)
+    return min(fitting, key=lambda found: len(found[1]))
 
 
 def _fit(pattern: Sequence[str], parts: Sequence[str]) -> dict[str, str] | None:

@@ -1,0 +1,25 @@
+"""Handlers for an index's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from algosync.mock.engine.settings import check_settings
+from algosync.mock.routes.calls import Room, route
+
+
+def get_settings(room: Room) -> Any:
+    """GET /1/indexes/{index}/settings."""
+    return room.algolia.index(room.index_name).all_settings | {"version": 2}
+
+
+def set_settings(room: Room) -> Any:
+    """PUT /1/indexes/{index}/settings: the settings named change, null puts a default back."""
+    given = {name: value for name, value in check_settings(room.call.json()).items() if name != "version"}
+    return room.updated(room.algolia.write(room.index_name, lambda index: index.set_settings(given)))
+
+
+ROUTES = (
+    route("GET /1/indexes/{index}/settings", "getSettings", "settings", get_settings),
+    route("PUT /1/indexes/{index}/settings", "setSettings", "editSettings", set_settings),
+)
