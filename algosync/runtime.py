@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,12 +18,15 @@ from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
 
 from algosync.algolia.access import StorefrontAccess, storefront_can_read
-from algosync.algolia.client import ReadClient, WriteClient
-from algosync.errors import AlgosyncError, ConfigError, StoreError
+from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.errors import AlgosyncError, ConfigError, PushRefusedError, StoreError
 from algosync.events import quarantine
 from algosync.events.log import EventLog
 from algosync.events.refacet import refacet as give_facets
 from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
+from algosync.mock import files
+from algosync.mock.algolia import MockAlgolia
+from algosync.mock.server import DEFAULT_KEYS, MockServer
 from algosync.payloads.encode import Family
 from algosync.settings import rules as made
 from algosync.settings.load import load
@@ -31,7 +34,7 @@ from algosync.settings.models import Settings
 from algosync.settings.shop import shop_rules
 from algosync.stores.runs import Run, last_runs, note_run, operations_since
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
-from algosync.stores.state import STATE, Book, State, open_state
+from algosync.stores.state import STATE, Book, State, memory_state, open_state
 from algosync.sync.batches import Limits
 from algosync.sync.cycle import Computed, Hands, ShopRules, compute, keep, know, read_catalog, read_events
 from algosync.sync.explain import explain_user
@@ -39,8 +42,10 @@ from algosync.sync.ledger import Ledger
 from algosync.sync.pull import NO_EVENTS, Intake, retry
 from algosync.sync.push import Pushed, push, refuse_unless_private
 from algosync.sync.recover import recover
-from algosync.sync.report import SyncReport, knowledge_document, pulled_document
+from algosync.sync.rehearsal import Wish, rehearse
+from algosync.sync.report import RehearsalReport, SyncReport, knowledge_document, pulled_document
 from algosync.sync.results import Results
+from algosync.sync.seed import seed
 from algosync.sync.setup import apply_changes, facet_changes
 from algosync.sync.stages import Progress, Stages, steps
 
@@ -127,6 +132,51 @@ class Runtime:
                 progress=steps(advance),
                 limits=Limits(operations=self._budget(session)),
             )
+
+    def rehearse(self, wish: Wish, *, only: Sequence[Family] = (), data: Path | None = None) -> RehearsalReport:
+        """Goes the whole way against a mock, and compares searches before and after; nothing else is written.
+
+        Args:
+            wish: Which searches.
+            only: Families; none for all that are switched on.
+            data: What the mock holds at first, see mock/files.py; None to copy it from Algolia.
+
+        Raises:
+            AlgosyncError: What a sync would fail for too; or the wish names somebody unknown.
+        """
+        mock = MockAlgolia(app_id=self._target.app_id)
+        with ExitStack() as stack:
+            server = stack.enter_context(MockServer(mock))
+            target = Target(app_id=mock.app_id, hosts=(server.url,))
+            reader = stack.enter_context(ReadClient(target, DEFAULT_KEYS[0].value))
+            session = stack.enter_context(self._session(tuple(only), writable=False, reader=reader))
+            notes, requests = self._seed(mock, session, data)
+            mock.max_record_bytes = session.rules.max_record_bytes
+            scratch = stack.enter_context(memory_state(self._directory))
+            hands = replace(session.hands, ledger=session.ledger.copy(scratch.engine, target))
+            writer = stack.enter_context(WriteClient(target, DEFAULT_KEYS[0].value))
+            done = rehearse(session.rules, hands, writer, wish)
+            if data is None:
+                notes += self._refusal(session, done.computed)
+            run = replace(self._report(session, done.computed, done.pushed, notes), requests=requests)
+            return RehearsalReport(run=run, comparisons=done.comparisons)
+
+    def _seed(self, mock: MockAlgolia, session: Session, data: Path | None) -> tuple[tuple[str, ...], int]:
+        """Fills the mock; says what people should know of it, and how many requests that took."""
+        with session.hands.stages.stage("seed", "Filling the mock") as advance:
+            if data is not None:
+                files.load(mock, data)
+                return (), 0
+            with self._reader() as source:
+                notes = seed(mock, source, session.rules.indices, session.rules.payload_index, advance)
+                return notes, source.requests
+
+    def _refusal(self, session: Session, computed: Computed) -> tuple[str, ...]:
+        try:
+            refuse_unless_private(computed.plan, self._storefront(session.rules))
+        except PushRefusedError as error:
+            return (f"a sync would stop: {error}",)
+        return ()
 
     def pull(self) -> dict[str, Any]:
         """Takes what is new in the sources into the log."""
@@ -226,7 +276,9 @@ class Runtime:
             return report
 
     @contextmanager
-    def _session(self, only: tuple[Family, ...], *, writable: bool) -> Iterator[Session]:
+    def _session(
+        self, only: tuple[Family, ...], *, writable: bool, reader: ReadClient | None = None
+    ) -> Iterator[Session]:
         now = self._clock()
         rules = shop_rules(self.settings, self._base, now, only)
         with ExitStack() as stack:
@@ -237,7 +289,7 @@ class Runtime:
             stack.callback(writer.close)
             hands = Hands(
                 backend=stack.enter_context(self._backend()),
-                client=stack.enter_context(self._reader()),
+                client=reader or stack.enter_context(self._reader()),
                 writer=writer,
                 snapshot=Snapshot(snapshot),
                 results=Results(self._directory / "results"),

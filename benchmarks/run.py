@@ -20,7 +20,7 @@ from typing import Any
 
 from measure import Benchmark, Median, peak_mb
 
-NAMES = ("start", "intake", "profiles", "push", "together", "similar")
+NAMES = ("start", "intake", "profiles", "push", "mock", "mock_search", "together", "similar")
 MODULES = {"together": "related", "similar": "related"}
 GROUPS = {"related": ("together", "similar")}
 PREPARE = "prepare"

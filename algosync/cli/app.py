@@ -20,7 +20,7 @@ from algosync.errors import AlgosyncError
 if TYPE_CHECKING:
     from algosync.payloads.encode import Family as FamilyName
     from algosync.runtime import Runtime
-    from algosync.sync.report import SyncReport
+    from algosync.sync.report import RehearsalReport, SyncReport
 
 app = typer.Typer(
     name="algosync",
@@ -40,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout;
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")]
 
 
-R = TypeVar("R", bound="dict[str, Any] | SyncReport")
+R = TypeVar("R", bound="dict[str, Any] | SyncReport | RehearsalReport")
 
 
 class Options(NamedTuple):
@@ -58,6 +58,13 @@ class Family(StrEnum):
     segments = "segments"
     profiles = "profiles"
     rules = "rules"
+
+
+class Target(StrEnum):
+    """Where a sync goes."""
+
+    algolia = "algolia"
+    mock = "mock"
 
 
 Only = Annotated[list[Family] | None, typer.Option("--only", help="This family alone; may be repeated.")]
@@ -169,12 +176,58 @@ def sync(
         bool, typer.Option("--dry-run", help="Do all but write: no table, file, cursor or index.")
     ] = False,
     only: Only = None,
+    target: Annotated[
+        Target, typer.Option(help="mock: into a mock filled from Algolia; writes nothing else, compares searches.")
+    ] = Target.algolia,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --target mock: fill it from this folder in place of Algolia, see `algosync mock --data`."
+        ),
+    ] = None,
+    query: Annotated[
+        list[str] | None, typer.Option(help="With --target mock: what is typed; may be repeated. Nothing by default.")
+    ] = None,
+    user: Annotated[
+        list[str] | None, typer.Option(help="With --target mock: who searches; the liveliest three by default.")
+    ] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="With --target mock: a segment; the highest five by default.")
+    ] = None,
+    hits: Annotated[int, typer.Option(help="With --target mock: hits to compare.", min=1, max=1000)] = 10,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """The whole way: pull, profiles, segments, related items, plan, push."""
-    families = _names(only)
-    _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families), Options(config, json, verbose), render.sync)
+    families, options = _names(only), Options(config, json, verbose)
+    if target is Target.mock:
+        _rehearse(options, families, data, (query or [""], user or [], segment or [], hits))
+        return
+    if data or query or user or segment:
+        raise typer.BadParameter("--data, --query, --user and --segment need --target mock")
+    _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families), options, render.sync)
+
+
+def _rehearse(
+    options: Options,
+    families: tuple[FamilyName, ...],
+    data: Path | None,
+    searches: tuple[list[str], list[str], list[str], int],
+) -> None:
+    def work(runtime: Runtime) -> RehearsalReport:
+        from algosync.sync.rehearsal import Wish
+
+        queries, users, segments, hits = searches
+        wish = Wish(queries=tuple(queries), users=tuple(users), segments=tuple(segments), hits=hits)
+        return runtime.rehearse(wish, only=families, data=data)
+
+    def show(report: RehearsalReport) -> None:
+        from algosync.cli.searches import show as show_searches
+
+        render.sync(report.run, target="the mock")
+        show_searches(report.comparisons, render.out)
+
+    _run(work, options, show)
 
 
 def _names(only: list[Family] | None) -> tuple[FamilyName, ...]:
@@ -216,27 +269,80 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose
     _run(lambda runtime: runtime.status(), Options(config, json, verbose), render.status)
 
 
+class Plan(StrEnum):
+    """Plans whose limits the mock may keep."""
+
+    unlimited = "unlimited"
+    build = "build"
+    grow = "grow"
+    premium = "premium"
+
+
+class Merging(StrEnum):
+    """How the parameters of several Rules combine."""
+
+    first = "first"
+    merge = "merge"
+
+
 @app.command()
 def mock(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for a free one.", min=0, max=65535)] = 8108,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Settings whose application and keys the mock takes on.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder of indices to start with: NAME.json or NAME.jsonl each.")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Write every index back to --data at the end.")] = False,
     load: Annotated[
         list[str] | None, typer.Option("--load", help="INDEX=FILE: records to start with (JSON, JSONL or Parquet).")
     ] = None,
     facets: Annotated[
         list[str] | None, typer.Option("--facets", help="INDEX=A,B,C: attributesForFaceting of that index.")
     ] = None,
+    plan: Annotated[Plan, typer.Option(help="Keep the limits of this plan of Algolia's.")] = Plan.unlimited,
+    publish_after: Annotated[
+        int, typer.Option(help="Milliseconds after which a write can be read.", min=0, metavar="MS")
+    ] = 0,
+    rules_merge: Annotated[
+        Merging, typer.Option(help="Of several Rules that match, the first one's parameters hold, or all of them.")
+    ] = Merging.first,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Something that goes wrong on purpose: ON:FAULT, ON:WHEN:FAULT or ON@INDEX:WHEN:FAULT. ON is an "
+            "operation of Algolia's API (batch, searchSingleIndex, …), a helper of its clients (saveObjects), read, "
+            "write or *; WHEN is 3 (the third), every5, 10%, or x2 (twice at the most); FAULT is 429=SECONDS, 500, "
+            "503, slow=MS, reset, truncated, lost, unpublished or oversize=OBJECTID. For example batch:3:429 or "
+            "read:10%:slow=250."
+        ),
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="A plan of such faults, as JSON.", metavar="FILE")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the faults that are drawn by chance.")] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Run a mock Algolia on this machine, until interrupted."""
     render.configure_logging(verbose=verbose)
     try:
-        from algosync.cli.mock import run_mock
+        from algosync.cli.mock import MockOptions, run_mock
 
-        run_mock(port, load or [], facets or [], config=config, ready=render.mock_ready(json=json))
+        options = MockOptions(
+            port=port,
+            config=config,
+            data=data,
+            save=save,
+            load=tuple(load or ()),
+            facets=tuple(facets or ()),
+            plan=plan.value,
+            publish_after_ms=publish_after,
+            rules_merge=rules_merge.value,
+            faults=tuple(fault or ()),
+            faults_file=faults,
+            seed=seed,
+        )
+        run_mock(options, render.mock_ready(json=json), render.mock_saved)
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
 

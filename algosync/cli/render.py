@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -125,8 +126,8 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def sync(report: SyncReport, samples: int = 5) -> None:
-    """Shows what a sync did."""
+def sync(report: SyncReport, samples: int = 5, target: str = "") -> None:
+    """Shows what a sync did; `target` names a stand-in for Algolia."""
     document_ = report.document()
     _events(document_)
     _people(document_)
@@ -134,7 +135,9 @@ def sync(report: SyncReport, samples: int = 5) -> None:
 
     show_plan(report.plan, out, samples=samples)
     pushed = document_["pushed"]
-    if document_["dry_run"]:
+    if target:
+        out.print(f"[bold]Pushed {pushed['operations']:,} operations into {target}[/]; nothing else was written.")
+    elif document_["dry_run"]:
         out.print("Dry run: nothing was written, here or at Algolia.")
     else:
         out.print(f"[bold]Pushed {pushed['operations']:,} operations[/] in {pushed['batches']:,} requests.")
@@ -369,5 +372,15 @@ def mock_ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
         out.print(table("Keys", ["key", "may", "on"], rows))
         for index, records in report["indices"].items():
             out.print(f"{records:,} records in {escape(index)}")
+        if report["plan"] != "unlimited":
+            out.print(f"The limits of the plan {report['plan']} hold.")
+        for fault in report["faults"]:
+            where = f" of {escape(fault['index'])}" if "index" in fault else ""
+            out.print(f"On purpose: [bold]{fault['fault']}[/] on {escape(', '.join(fault['on']))}{where}")
 
     return ready
+
+
+def mock_saved(directory: Path, held: Mapping[str, int]) -> None:
+    """Says, on stderr, what was written back."""
+    err.print(f"{sum(held.values()):,} records of {len(held):,} indices are saved in {escape(str(directory))}")

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
-from algosync.errors import AlgoliaError
+from algosync.errors import AlgoliaError, ConfigError
 from algosync.mock.engine.index import Index, IndexState
 from algosync.mock.engine.records import Stage
 from algosync.mock.engine.rules import Merging
-from algosync.mock.keys import DEFAULT_KEYS, Key, KeyRing
+from algosync.mock.faults import Faults
+from algosync.mock.keyring import KeyRing, KeysState
+from algosync.mock.keys import DEFAULT_KEYS, Key
+from algosync.mock.plans import Limits, Plan, plan_of
+from algosync.mock.recorder import Recorder
+from algosync.mock.services.events import Event, Events
+from algosync.mock.services.personalization import Personalization
+from algosync.mock.services.quota import CALLS_PER_S, Quota
 from algosync.mock.tasks import Change, Tasks, World
-
-MAX_RECORD_BYTES = 100_000
-REQUESTS_KEPT = 10_000
 
 
 def system_clock_ms() -> int:
@@ -30,29 +34,13 @@ def system_clock_ms() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedRequest:
-    """A request that was answered.
-
-    Attributes:
-        operation: Algolia's name of what was asked, such as `searchSingleIndex`; empty where no route was reached.
-        method: GET, POST, PUT or DELETE.
-        path: As sent, without the query string.
-        key: The API key; None where the credentials were refused.
-        status: The answer's status code.
-    """
-
-    operation: str
-    method: str
-    path: str
-    key: str | None
-    status: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything an application holds, at one moment."""
 
     indices: Mapping[str, IndexState]
+    keys: KeysState
+    events: tuple[Event, ...]
+    personalization: Personalization
 
 
 class MockAlgolia:
@@ -62,34 +50,55 @@ class MockAlgolia:
         app_id: The application's id.
         keys: Its API keys.
         rules_merge: How the parameters of several rules and the query combine, see rules.py.
-        max_record_bytes: Largest record in bytes of minified JSON; Algolia's plans allow 10,000 to 100,000.
+        plan: Its limits: `build`, `grow`, `premium`, or `unlimited`, see plans.py.
+        max_record_bytes: Largest record in bytes of minified JSON, in place of the plan's.
         clock_ms: Tells the time in epoch milliseconds.
         publish_after_ms: How long after a write it can be read.
+
+    Raises:
+        ConfigError: There is no such plan, or no such way to combine rules.
 
     Attributes:
         operations: Billable write operations by kind: one per record of a batch, one per rule.
         requests: The latest requests.
+        snapshots: Those kept by name, for the route that restores them.
+        faults: What goes wrong on purpose.
+        limits: What the plan allows.
         tasks: What was written and is not published yet.
+        events: What the Insights API received.
+        personalization: The strategy, and which profiles were deleted.
+        quota: What the Insights and Personalization APIs say of their rate limit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all are optional and named
         self,
         *,
         app_id: str = "MOCKAPP",
         keys: Sequence[Key] = DEFAULT_KEYS,
         rules_merge: Merging = "first",
-        max_record_bytes: int = MAX_RECORD_BYTES,
+        plan: Plan | str = "unlimited",
+        max_record_bytes: int | None = None,
         clock_ms: Callable[[], int] = system_clock_ms,
         publish_after_ms: int = 0,
     ) -> None:
+        if rules_merge not in get_args(Merging):
+            hint = f"Choose one of {', '.join(get_args(Merging))}"
+            raise ConfigError(f"rules do not combine by '{rules_merge}'", where="rules_merge", hint=hint)
         self.app_id = app_id
-        self.keys = KeyRing(app_id, keys)
+        self.keys = KeyRing(app_id, keys, clock_ms)
         self.rules_merge: Merging = rules_merge
-        self.max_record_bytes = max_record_bytes
+        self.limits = Limits(plan_of(plan) if isinstance(plan, str) else plan, clock_ms)
+        self.max_record_bytes = self.limits.plan.record_bytes if max_record_bytes is None else max_record_bytes
         self.operations: Counter[str] = Counter()
-        self.requests: deque[RecordedRequest] = deque(maxlen=REQUESTS_KEPT)
+        self.requests = Recorder()
+        self.snapshots: dict[str, Snapshot] = {}
+        self.faults = Faults(_operations)
         self.lock = threading.RLock()
         self.tasks = Tasks(clock_ms, publish_after_ms)
+        self.tasks.holds = self.faults.holds
+        self.events = Events()
+        self.personalization = Personalization()
+        self.quota = Quota(CALLS_PER_S)
         self._clock_ms = clock_ms
         self._last_ms = 0
         self._last_object = 0
@@ -142,11 +151,14 @@ class MockAlgolia:
         stamp = self._stamp()
         return self.tasks.submit([name], lambda world: change(self._open(world, name, stamp)))
 
-    def submit(self, names: Iterable[str], change: Callable[[World, int], None]) -> int:
-        """Change several indices, which get the stamp (epoch milliseconds) handed to `change`. Returns the taskID."""
+    def submit(self, names: Iterable[str], change: Callable[[World, int], None], *, delay_ms: int | None = None) -> int:
+        """Change several indices, which get the stamp (epoch milliseconds) handed to `change`. Returns the taskID.
+
+        `names` are all indices that the change reads or writes; `delay_ms` stands in for the delay of all tasks.
+        """
         stamp = self._stamp()
         made: Change = lambda world: change(world, stamp)  # noqa: E731
-        return self.tasks.submit(names, made)
+        return self.tasks.submit(names, made, delay_ms=delay_ms)
 
     @staticmethod
     def _open(world: World, name: str, stamp: int) -> Index:
@@ -164,20 +176,36 @@ class MockAlgolia:
         return rfc3339(index.updated_ms if index else self.now_ms())
 
     def snapshot(self) -> Snapshot:
-        """A copy of all indices, safe from later writes."""
+        """A copy of all indices, keys, events and the strategy, safe from later writes."""
         with self.lock:
-            return Snapshot(indices={name: index.state() for name, index in self.tasks.head.items()})
+            indices = {name: index.state() for name, index in self.tasks.head.items()}
+            return Snapshot(
+                indices=indices,
+                keys=self.keys.state(),
+                events=tuple(self.events),
+                personalization=self.personalization.copy(),
+            )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put all indices back as they were; task numbers, operations and requests go on counting."""
+        """Put all of it back as it was; task numbers, operations and requests go on counting."""
         with self.lock:
+            self.faults.release()
             self.tasks.replace({name: Index.restored(name, state) for name, state in snapshot.indices.items()})
+            self.keys.put_back(snapshot.keys)
+            self.events.replace(snapshot.events)
+            self.personalization = snapshot.personalization.copy()
 
     def content(self) -> dict[str, Any]:
         """Records, settings and rules of every index as JSON-able values, to compare before and after."""
         with self.lock:
             self.tasks.publish()
             return {name: self.indices[name].content() for name in sorted(self.indices)}
+
+
+def _operations() -> frozenset[str]:
+    from algosync.mock.routes.table import OPERATIONS  # the table's handlers know this module
+
+    return OPERATIONS
 
 
 def _of(world: World, name: str) -> Index:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -11,16 +12,19 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from algosync.errors import AlgosyncError
 from algosync.mock.algolia import MockAlgolia
-from algosync.mock.app import make_app
+from algosync.mock.app import BODY_MAX, TRANSPORT, make_app
 from algosync.mock.keys import DEFAULT_KEYS, Key
 
 HOST = "127.0.0.1"
 BACKLOG = 128
 START_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 2
+KEEP_ALIVE_S = 75
+"""Longer than tests pause: a client that sends just as its connection is closed sees an error it does not try again."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -39,21 +43,31 @@ class _Uvicorn(uvicorn.Server):
         self.ready.set()
 
 
+class _Http(H11Protocol):
+    """uvicorn's protocol, which tells each request by which connection it came, for faults that break it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+        super().connection_made(transport)
+
+
 class MockServer:
     """A mock Algolia that listens on 127.0.0.1.
 
     Args:
         algolia: What it serves; a new, empty application by default.
         port: Where it listens; 0 for any free port.
+        body_max: Largest body of a request, in bytes, also inflated.
 
     Attributes:
         algolia: What it serves; may be exchanged while it runs.
         port: Where it listens, right once it was started; kept for the next start.
     """
 
-    def __init__(self, algolia: MockAlgolia | None = None, *, port: int = 0) -> None:
+    def __init__(self, algolia: MockAlgolia | None = None, *, port: int = 0, body_max: int = BODY_MAX) -> None:
         self.algolia = algolia if algolia is not None else MockAlgolia()
         self.port = port
+        self._body_max = body_max
         self._server: _Uvicorn | None = None
         self._thread: threading.Thread | None = None
 
@@ -95,25 +109,32 @@ class MockServer:
     ) -> None:
         self.stop()
 
-    def serve_forever(self, ready: Callable[[], None] = lambda: None) -> None:
+    def serve_forever(
+        self, ready: Callable[[], None] = lambda: None, stopped: Callable[[], None] = lambda: None
+    ) -> None:
         """Serve until SIGINT or SIGTERM; called in the main thread.
 
         Args:
             ready: Called once it answers.
+            stopped: Called once it answers no more; a further signal does not break it off.
 
         Raises:
             AlgosyncError: The port is taken.
         """
-        stopped = threading.Event()
+        told = threading.Event()
         numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, lambda *_: stopped.set()) for number in numbers}
+        before = {number: signal.signal(number, lambda *_: told.set()) for number in numbers}
         try:
             with self:
                 ready()
-                stopped.wait()
+                told.wait()
+            stopped()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _is_stopping(self) -> bool:
+        return self._server is not None and self._server.should_exit
 
     def _listen(self) -> tuple[socket.socket, _Uvicorn]:
         if self._server is not None:
@@ -131,13 +152,14 @@ class MockServer:
             ) from error
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(
-            make_app(lambda: self.algolia),
+            make_app(lambda: self.algolia, stopping=self._is_stopping, body_max=self._body_max),
             loop="asyncio",
-            http="h11",
+            http=_Http,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=CLOSE_TIMEOUT_S,
         )
         return listener, _Uvicorn(config)

@@ -1,8 +1,8 @@
 """Tasks: a write is taken at once, in order, and becomes visible when it is published.
 
 While tasks wait there are two worlds: `head`, where every accepted write has happened, and `visible`, what readers
-see. Publishing a task repeats its change on the visible world; when none waits the two are one again. Must not know
-what a change does.
+see. Publishing a task repeats its change on the visible world; when none waits the two are one again. An index is in
+both worlds until one of them writes to it. Must not know what a change does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from algosync.mock.engine.index import Index
 
 World = dict[str, Index]
 Change = Callable[[World], None]
-"""Changes a world; called once, or twice with two worlds that hold the same."""
+"""Changes the indices of a world that its task names, and reads no others.
+
+Called once, or twice with worlds in which those indices hold the same: it must do the same both times and not fail.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +55,33 @@ class Tasks:
         """The indices with every accepted write."""
         return self.visible if self._head is None else self._head
 
-    def submit(self, indices: Iterable[str], change: Change) -> int:
-        """Make a change; returns the taskID under which it is published."""
+    def submit(self, indices: Iterable[str], change: Change, *, delay_ms: int | None = None) -> int:
+        """Make a change; returns the taskID under which it is published.
+
+        Args:
+            indices: Names of all indices that the change reads or writes.
+            change: What to do.
+            delay_ms: Instead of the delay of all tasks.
+        """
         self._last += 1
-        waits = self.delay_ms > 0 or self.holds(self._last)
-        if self._head is None and waits:
-            self._head = {name: Index.restored(name, index.state()) for name, index in self.visible.items()}
+        delay_ms = self.delay_ms if delay_ms is None else delay_ms
+        names = frozenset(indices)
+        if self._head is None and (delay_ms > 0 or self.holds(self._last)):
+            self._head = dict(self.visible)
+        if self._head is not None:
+            self._part(self._head, names)
         change(self.head)
         if self._head is not None:
-            due_ms = self._now_ms() + self.delay_ms
-            self._pending.append(_Pending(task=self._last, indices=frozenset(indices), due_ms=due_ms, change=change))
+            due_ms = self._now_ms() + delay_ms
+            self._pending.append(_Pending(task=self._last, indices=names, due_ms=due_ms, change=change))
         return self._last
+
+    def _part(self, head: World, names: Iterable[str]) -> None:
+        """Give `head` indices of its own where it still shares them."""
+        for name in names:
+            shared = head.get(name)
+            if shared is not None and shared is self.visible.get(name):
+                head[name] = Index.restored(name, shared.state())
 
     def publish(self) -> None:
         """Publish what is due, in order; called before anything is read."""
@@ -82,6 +101,11 @@ class Tasks:
     def is_published(self, task: int) -> bool:
         """Whether a task was handed out and its change can be read."""
         return 0 < task <= self._last and all(pending.task != task for pending in self._pending)
+
+    @property
+    def pending(self) -> int:
+        """How many tasks are not published."""
+        return len(self._pending)
 
     def waiting(self, index: str) -> int:
         """How many tasks of an index are not published."""

@@ -117,6 +117,25 @@ class Ledger:
                 for row in connection.execute(rows)
             ]
 
+    def copy(self, engine: Engine, target: Target) -> Ledger:
+        """A ledger of another target, in another database, that holds what this one knows to be published.
+
+        What is under way here is unsure there: its task is another server's.
+
+        Raises:
+            StoreError: This ledger cannot be read, or the other one not written.
+        """
+        c, other = table.c, Ledger(engine, target)
+        unsure = case((c.status == "published", c.hash), else_=UNSURE)
+        columns = (c.index, c.family, c.object_id, unsure.label("hash"), c.updated_at)
+        with self._begin() as connection:
+            rows = [dict(row) for row in connection.execute(select(*columns).where(self._own)).mappings()]
+        common: dict[str, Any] = {**other._mine, "status": "published"}
+        if rows:
+            with other._begin() as connection:
+                connection.execute(table.insert(), [{**row, **common} for row in rows])
+        return other
+
     def intend(self, entries: Iterable[Entry], at: datetime) -> None:
         """Commit what is about to be sent."""
         self._put(entries, at, status="intended", change=lambda new: {"wanted": new.wanted}, taken=False)

@@ -10,6 +10,7 @@ from algosync.sync.cycle import Computed, Knowledge, ShopRules, undeclared
 from algosync.sync.plan import Plan
 from algosync.sync.pull import Pulled
 from algosync.sync.push import Pushed
+from algosync.sync.rehearsal import Comparison
 from algosync.sync.show import document as plan_document
 
 
@@ -62,6 +63,29 @@ class SyncReport:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RehearsalReport:
+    """A run against a mock: what it did there, and the same searches before and after.
+
+    Attributes:
+        run: The run, whose push went to the mock.
+        comparisons: The searches.
+    """
+
+    run: SyncReport
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.run.plan
+
+    def document(self) -> dict[str, Any]:
+        """The report as a JSON document."""
+        searches = [asdict(compared) | {"moved": compared.moved} for compared in self.comparisons]
+        return {**self.run.document(), "target": "mock", "searches": searches}
 
 
 def knowledge_document(found: Knowledge, users_unknown: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from algosync.algolia.client import ReadClient, Target
@@ -99,9 +100,15 @@ def test_a_mock_of_the_shops_own_application(shop):
             assert reader.list_indices() == []
             with pytest.raises(AlgoliaError) as refused:
                 storefront.search("algosync_payloads", {"query": ""})
+        known = {"x-algolia-application-id": "SHOPAPP", "x-algolia-api-key": "mock-admin"}
+        shown = [
+            httpx.get(f"{report['url']}/{at}", headers=known, trust_env=False) for at in ("1/keys", "mock/requests")
+        ]
         running.send_signal(signal.SIGTERM)
         assert running.wait(timeout=30) == 0
         rest = running.stdout.read() + running.stderr.read()
     assert refused.value.status == 403
     assert report["app_id"] == "SHOPAPP"
-    assert "own-" not in said + rest
+    assert [answer.status_code for answer in shown] == [200, 200]
+    everything = said + rest + "".join(answer.text for answer in shown)
+    assert [secret for secret in ("own-read", "own-search") if secret in everything] == []

@@ -5,6 +5,7 @@ Strings and booleans are facet values (`true`, `false`); numbers are kept apart,
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,6 +43,15 @@ def _plain(value: Any) -> Iterator[Any]:
         yield value
 
 
+class _Added:
+    """What a column was given, in the order it came: texts as numbers in the order of their first coming."""
+
+    __slots__ = ("codes", "docs", "number_docs", "numbers")
+
+    def __init__(self) -> None:
+        self.docs, self.codes, self.number_docs, self.numbers = array("q"), array("q"), array("q"), array("d")
+
+
 class Column:
     """Values of one attribute over documents 0…n-1.
 
@@ -56,40 +66,72 @@ class Column:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._rows: list[tuple[int, str]] = []
-        self._numbers: list[tuple[int, float]] = []
+        self._code: dict[str, int] = {}
+        self._added = _Added()
+        self._folded: dict[str, list[str]] | None = None
         self.values: list[str] = []
         self.docs: Ints = _NONE
         self.codes: Ints = _NONE
         self.number_docs: Ints = _NONE
         self.numbers: Floats = np.empty(0)
+        self._keys: tuple[Ints, list[str]] | None = None
+        self._first: Floats | None = None
+        self._sorted: tuple[Sequence[Column], list[Floats]] | None = None
+        self._facet: FacetIndex | None = None
 
-    def add(self, doc: int, values: Iterator[Any]) -> None:
+    def add(self, doc: int, record: dict[str, Any], path: str) -> None:
         """Take in a document's values; documents come in ascending order, `seal` follows the last."""
-        for value in dict.fromkeys(map(_facet_value, values)):
-            if isinstance(value, str):
-                self._rows.append((doc, value))
-            else:
-                self._numbers.append((doc, value))
+        value = record.get(path)
+        kind = type(value)
+        if kind is str:
+            self._add_text(doc, value)  # type: ignore[arg-type]  # its type was looked at, for speed not by isinstance
+        elif kind is int or kind is float:
+            self._add_number(doc, value)  # type: ignore[arg-type]  # as above
+        else:
+            for each in dict.fromkeys(map(_facet_value, leaves(record, path))):
+                if isinstance(each, str):
+                    self._add_text(doc, each)
+                else:
+                    self._add_number(doc, each)
+
+    def _add_text(self, doc: int, text: str) -> None:
+        self._added.docs.append(doc)
+        self._added.codes.append(self._code.setdefault(text, len(self._code)))
+
+    def _add_number(self, doc: int, number: float) -> None:
+        self._added.number_docs.append(doc)
+        self._added.numbers.append(number)
 
     def seal(self) -> Column:
         """Turn what was added into arrays."""
-        self.values = sorted({text for _, text in self._rows})
+        added, self._added = self._added, _Added()
+        self.values = sorted(self._code)
+        place = np.empty(len(self.values), np.int64)
+        place[[self._code[text] for text in self.values]] = np.arange(len(self.values))
         self._code = {text: code for code, text in enumerate(self.values)}
-        docs = np.fromiter((doc for doc, _ in self._rows), np.int64, len(self._rows))
-        codes = np.fromiter((self._code[text] for _, text in self._rows), np.int64, len(self._rows))
+        codes = place[np.array(added.codes, np.int64)]
         order = np.argsort(codes, kind="stable")
-        self.docs, self.codes = docs[order], codes[order]
+        self.docs, self.codes = np.array(added.docs, np.int64)[order], codes[order]
         self._starts = np.searchsorted(self.codes, np.arange(len(self.values) + 1))
-        self.number_docs = np.fromiter((doc for doc, _ in self._numbers), np.int64, len(self._numbers))
-        self.numbers = np.fromiter((number for _, number in self._numbers), np.float64, len(self._numbers))
-        self._rows, self._numbers = [], []
+        self.number_docs = np.array(added.number_docs, np.int64)
+        self.numbers = np.array(added.numbers, np.float64)
         return self
 
     def with_value(self, value: str) -> Ints:
         """Documents that hold the string or boolean."""
         code = self._code.get(value)
         return _NONE if code is None else self.docs[self._starts[code] : self._starts[code + 1]]
+
+    def with_text(self, value: str) -> Ints:
+        """Documents that hold the string in any letter case, each once, or the boolean."""
+        if self._folded is None:
+            self._folded = {}
+            for text in self.values:
+                self._folded.setdefault(text.lower(), []).append(text)
+        found = [self.with_value(text) for text in self._folded.get(value.lower(), ())]
+        if len(found) < 2:
+            return found[0] if found else _NONE
+        return np.unique(np.concatenate(found))
 
     def with_number(self, value: str) -> Ints:
         """Documents that hold the number written so."""
@@ -100,25 +142,70 @@ class Column:
         docs: Ints = self.number_docs[self.numbers == number]
         return docs
 
-    def counts(self, hits: Mask) -> dict[str, int]:
-        """How many of the documents in `hits` hold each value; numbers written as JSON writes them."""
-        found = np.bincount(self.codes[hits[self.docs]], minlength=len(self.values))
-        counted = {self.values[code]: int(found[code]) for code in np.flatnonzero(found)}
-        numbers = self.numbers[hits[self.number_docs]]
-        for number, count in zip(*np.unique(numbers, return_counts=True), strict=True):
-            text = number_text(float(number))
-            if text in counted:
-                both = np.union1d(self.with_value(text), self.number_docs[self.numbers == number])
-                counted[text] = int(hits[both].sum())
-            else:
-                counted[text] = int(count)
-        return counted
+    @property
+    def facet(self) -> FacetIndex:
+        """The column as facet values to be counted."""
+        if self._facet is None:
+            self._facet = FacetIndex(self)
+        return self._facet
+
+    def keys(self) -> tuple[Ints, list[str]]:
+        """What `distinct` groups by: each document's value as a number, -1 for none, and the values by number.
+
+        Numbers count as the nearest integer, written out; booleans as no value; of several values the first by name
+        (algolia.com/doc/api-reference/api-parameters/attributeForDistinct leaves arrays open).
+        """
+        if self._keys is None:
+            values = [*self.values]
+            codes = np.full(self.size, -1, np.int64)
+            codes[self.docs[::-1]] = self.codes[::-1]
+            ignored = [self._code[text] for text in ("true", "false") if text in self._code]
+            codes[np.isin(codes, ignored)] = -1
+            number = self.firsts()
+            missing = np.flatnonzero((codes < 0) & ~np.isnan(number))
+            rounded, places = np.unique(np.floor(number[missing] + 0.5), return_inverse=True)
+            known = dict(self._code)
+            texts = [number_text(float(value)) for value in rounded]
+            codes[missing] = np.array([known.setdefault(text, len(known)) for text in texts], np.int64)[places]
+            values += list(known)[len(values) :]
+            self._keys = (codes, values)
+        return self._keys
 
     def firsts(self) -> Floats:
-        """Each document's first number, NaN where there is none."""
-        first = np.full(self.size, np.nan)
-        first[self.number_docs[::-1]] = self.numbers[::-1]
-        return first
+        """Each document's first number, NaN where there is none; not to be changed."""
+        if self._first is None:
+            self._first = np.full(self.size, np.nan)
+            self._first[self.number_docs[::-1]] = self.numbers[::-1]
+        return self._first
+
+
+class FacetIndex:
+    """The values of a column as they are counted: numbers as JSON writes them, a value of a document once.
+
+    Attributes:
+        values: Distinct values, sorted.
+        totals: How many documents hold each.
+    """
+
+    def __init__(self, column: Column) -> None:
+        numbers, places = np.unique(column.numbers, return_inverse=True)
+        texts = [number_text(float(number)) for number in numbers]
+        self.values = sorted({*column.values, *texts})
+        place = {text: code for code, text in enumerate(self.values)}
+        of_texts = np.array([place[text] for text in column.values], np.int64)[column.codes]
+        of_numbers = np.array([place[text] for text in texts], np.int64)[places]
+        size = max(column.size, 1)
+        pairs = np.concatenate([of_texts * size + column.docs, of_numbers * size + column.number_docs])
+        if texts:
+            pairs = np.unique(pairs)
+        self._codes, self._docs = pairs // size, pairs % size
+        self.totals: Ints = np.bincount(self._codes, minlength=len(self.values))
+
+    def counts(self, hits: Mask) -> Ints:
+        """How many of the documents in `hits` hold each value."""
+        if hits.all():
+            return self.totals
+        return np.bincount(self._codes[hits[self._docs]], minlength=len(self.values))
 
 
 def _facet_value(value: Any) -> str | float:
@@ -135,16 +222,31 @@ def number_text(number: float) -> str:
 def sort_keys(columns: Sequence[Column]) -> list[Floats]:
     """One number per document whose order is that of the attribute, comparable across columns; NaN where missing.
 
-    Numbers sort below strings; an array sorts by its smallest string or its first number.
+    Numbers sort below strings; an array sorts by its smallest string or its first number. Not to be changed.
     """
+    if not any(column.values for column in columns):
+        return [column.firsts() for column in columns]
+    known = columns[0]._sorted  # noqa: SLF001  # made here, kept where it goes when the column goes
+    if (
+        known is None
+        or len(known[0]) != len(columns)
+        or any(a is not b for a, b in zip(known[0], columns, strict=True))
+    ):
+        known = columns[0]._sorted = (columns, _sort_keys(columns))  # noqa: SLF001
+    return known[1]
+
+
+def _sort_keys(columns: Sequence[Column]) -> list[Floats]:
     universe = sorted({value for column in columns for value in column.values})
     rank = {value: position for position, value in enumerate(universe)}
-    top = max((float(c.numbers.max()) for c in columns if len(c.numbers)), default=0.0) + 1.0
+    numbers = np.unique(np.concatenate([column.firsts() for column in columns]))
     keys: list[Floats] = []
     for column in columns:
-        key = column.firsts()
+        firsts = column.firsts()
+        key = np.where(np.isnan(firsts), np.nan, np.searchsorted(numbers, firsts))
         if column.values:
-            places = np.fromiter((rank[value] for value in column.values), np.float64, len(column.values)) + top
+            places = np.fromiter((rank[value] for value in column.values), np.float64, len(column.values))
+            places += len(numbers)
             key[column.docs[::-1]] = places[column.codes[::-1]]
         keys.append(key)
     return keys

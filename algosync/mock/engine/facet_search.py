@@ -1,48 +1,59 @@
-"""Search for the values of a facet."""
+"""Search for the values of a facet.
+
+Words are matched as in a search: the last one as a prefix, with typos where settings allow them. That values are listed
+by count however well they match is how Algolia documents it.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from algosync.errors import AlgoliaError
+from algosync.mock.engine.choices import Choices
+from algosync.mock.engine.highlight import Tags
 from algosync.mock.engine.index import Index
+from algosync.mock.engine.matches import Matcher
 from algosync.mock.engine.search import Reading, Search
-from algosync.mock.engine.settings import Facet, facets
-from algosync.mock.engine.words import normalise, split
+from algosync.mock.engine.settings import facets
 
 ALL = sys.maxsize
+HITS = 10
 
 
 def search_facet(index: Index, name: str, body: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
-    """Values of a facet that begin with the words of `facetQuery`, most frequent first, 10 unless maxFacetHits.
+    """Values of a facet that match `facetQuery`, most frequent first (sortFacetValuesBy), 10 unless maxFacetHits.
 
     Raises:
         AlgoliaError: 400 where the attribute is not declared `searchable(…)`.
     """
-    declared: Facet | None = facets(index.settings).get(name)
+    began = time.perf_counter()
+    declared = facets(index.settings).get(name)
     if declared is None or not declared.searchable:
         what = f"Cannot search in `{name}` attribute, you need to add `searchable({name})` to attributesForFaceting."
         raise AlgoliaError(what, status=400)
-    under_way = Search(index, {**{k: v for k, v in body.items() if k != "facetQuery"}, "facets": [name]}, reading)
-    hits = under_way.run()
-    counts: dict[str, int] = under_way.facet_answer(hits, most=ALL).get("facets", {}).get(name, {})
-    words = split(str(body.get("facetQuery") or ""))
-    found = [(value, count) for value, count in counts.items() if _begins(split(value), words)]
-    shown = found[: under_way.option("maxFacetHits", 10)]
-    marks = (under_way.option("highlightPreTag"), under_way.option("highlightPostTag"))
-    facet_hits = [{"value": v, "highlighted": _marked(v, words, marks), "count": c} for v, c in shown]
-    return {"facetHits": facet_hits, "exhaustiveFacetsCount": True, "processingTimeMS": 1}
+    params = {key: value for key, value in body.items() if key != "facetQuery"}
+    under_way = Search(index, {**params, "facets": [name]}, reading)
+    hits = under_way.run(0)
+    counts = under_way.facets(hits, under_way.deduplicated(hits), most=ALL).counts.get(name, {})
+    choices = under_way.choices
+    matcher = Matcher(words=_words(choices, body.get("facetQuery") or ""))
+    tags = Tags(before=choices.option("highlightPreTag"), after=choices.option("highlightPostTag"))
+    shown: list[dict[str, Any]] = []
+    for value, count in counts.items():
+        spots = matcher.spots(value)
+        found = frozenset[str]().union(*(spot.words for spot in spots))
+        if all(word.text in found for word in matcher.words):
+            shown.append({"value": value, "highlighted": tags.mark(value, spots), "count": count})
+    most = choices.option("maxFacetHits", HITS)
+    took = int((time.perf_counter() - began) * 1000) + 1
+    return {"facetHits": shown[:most], "exhaustiveFacetsCount": True, "processingTimeMS": took}
 
 
-def _begins(value: list[str], words: list[str]) -> bool:
-    return all(any(part.startswith(word) for part in value) for word in words)
-
-
-def _marked(value: str, words: list[str], marks: tuple[str, str]) -> str:
-    for word in words:
-        at = normalise(value).find(word)
-        if at >= 0:
-            return f"{value[:at]}{marks[0]}{value[at : at + len(word)]}{marks[1]}{value[at + len(word) :]}"
-    return value
+def _words(choices: Choices, text: str) -> Any:
+    """The words of a facetQuery, under the options of the search; none of them optional."""
+    asked = replace(choices, params={**choices.params, "query": text, "similarQuery": None, "optionalWords": []})
+    return asked.query().words

@@ -1,8 +1,7 @@
 """Filters as values, and the readers of their array forms (facetFilters, optionalFilters, numericFilters, tagFilters).
 
 A filter is a conjunction of groups, a group a disjunction of terms. The text form (`filters`) is read by grammar.py.
-Facet values are compared exactly, letter case and accents included: Algolia normalises both sides first, so the mock
-is stricter here.
+How a term is compared with a record is in ranking.py.
 """
 
 from __future__ import annotations

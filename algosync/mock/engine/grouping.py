@@ -4,73 +4,136 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from algosync.mock.engine.columns import Mask
+from algosync.mock.engine.columns import Column, Ints, Mask
+from algosync.mock.engine.order import first
 from algosync.mock.engine.ranking import Hits
 from algosync.mock.engine.segments import Segment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacetAnswer:
+    """Counts by facet and value, statistics by facet, and whether no value was left out."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    stats: dict[str, dict[str, float]] = field(default_factory=dict)
+    complete: bool = True
+
+    def __add__(self, other: FacetAnswer) -> FacetAnswer:
+        return FacetAnswer(
+            counts=dict(sorted({**self.counts, **other.counts}.items())),
+            stats=dict(sorted({**self.stats, **other.stats}.items())),
+            complete=self.complete and other.complete,
+        )
+
+
+def count_facets(
+    parts: Sequence[Segment], hits: Hits, names: Sequence[str], most: int, *, by_name: bool
+) -> FacetAnswer:
+    """Values of some facets over the hits; facets that no hit has are left out.
+
+    Args:
+        parts: The segments.
+        hits: What is counted.
+        names: The facets.
+        most: How many values of each facet are told.
+        by_name: Whether these are the first by name, not the most frequent (ties by name).
+    """
+    masks = _masks(parts, hits) if names else []
+    counts: dict[str, dict[str, int]] = {}
+    stats: dict[str, dict[str, float]] = {}
+    complete = True
+    for name in names:
+        values, held = _counted([part.columns[name] for part in parts], masks)
+        some = np.flatnonzero(held)
+        if not len(some):
+            continue
+        keys = [some] if by_name else [-held[some], some]
+        shown = some[first(keys, min(most, len(some)))[:most]]
+        counts[name] = {values[code]: int(held[code]) for code in shown.tolist()}
+        complete &= len(some) <= most
+        if found := _stats(parts, masks, name):
+            stats[name] = found
+    return FacetAnswer(counts=counts, stats=stats, complete=complete)
+
+
+def _counted(columns: Sequence[Column], masks: Sequence[Mask]) -> tuple[list[str], Ints]:
+    """Values, sorted, and how many hits hold each."""
+    tallies = [column.facet.counts(mask) for column, mask in zip(columns, masks, strict=True)]
+    if len(columns) == 1:
+        return columns[0].facet.values, tallies[0]
+    totals: Counter[str] = Counter()
+    for column, counts in zip(columns, tallies, strict=True):
+        some = np.flatnonzero(counts)
+        values = column.facet.values
+        totals.update({values[code]: count for code, count in zip(some.tolist(), counts[some].tolist(), strict=True)})
+    values = sorted(totals)
+    return values, np.array([totals[value] for value in values], np.int64)
 
 
 def _masks(parts: Sequence[Segment], hits: Hits) -> list[Mask]:
     masks = [np.zeros(len(part), np.bool_) for part in parts]
     for number, mask in enumerate(masks):
-        mask[hits.doc[hits.part == number]] = True
+        mask[hits.doc if len(parts) == 1 else hits.doc[hits.part == number]] = True
     return masks
 
 
-def facet_counts(parts: Sequence[Segment], hits: Hits, names: Sequence[str], most: int) -> dict[str, dict[str, int]]:
-    """Hits by facet and value: the `most` frequent values, ties by value; facets without any left out."""
-    masks = _masks(parts, hits)
-    counted: dict[str, dict[str, int]] = {}
-    for name in names:
-        totals: Counter[str] = Counter()
-        for part, mask in zip(parts, masks, strict=True):
-            totals.update(part.columns[name].counts(mask))
-        if totals:
-            counted[name] = dict(sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
-    return counted
-
-
-def facet_stats(parts: Sequence[Segment], hits: Hits, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Smallest, largest, mean and sum of the numbers of each facet that has some."""
-    masks = _masks(parts, hits)
-    stats: dict[str, dict[str, float]] = {}
-    for name in names:
-        columns = [part.columns[name] for part in parts]
-        held = [column.numbers[mask[column.number_docs]] for column, mask in zip(columns, masks, strict=True)]
-        numbers = np.concatenate([np.empty(0), *held])
-        if not len(numbers):
-            continue
-        with np.errstate(over="ignore"):
-            total = float(numbers.sum())
-        stats[name] = {
-            "min": float(numbers.min()),
-            "max": float(numbers.max()),
-            "avg": total / len(numbers),
-            "sum": total,
-        }
-    return stats
+def _stats(parts: Sequence[Segment], masks: Sequence[Mask], name: str) -> dict[str, float]:
+    columns = [part.columns[name] for part in parts]
+    held = [column.numbers[mask[column.number_docs]] for column, mask in zip(columns, masks, strict=True)]
+    numbers = np.concatenate([np.empty(0), *held])
+    if not len(numbers):
+        return {}
+    with np.errstate(over="ignore"):
+        total = float(numbers.sum())
+    return {"min": float(numbers.min()), "max": float(numbers.max()), "avg": total / len(numbers), "sum": total}
 
 
 def best_of_each(parts: Sequence[Segment], hits: Hits, attribute: str, most: int) -> Hits:
-    """The best `most` hits of each value of an attribute, in their order; records without a value all stay."""
-    if not len(hits.doc):
-        return hits
-    names: dict[str | float, int] = {}
-    group = -1 - np.arange(len(hits.doc))
+    """The best `most` hits of each value of an attribute, in their order; records without a value all stay.
+
+    Each hit gets a score `sequence`: how many hits of its group come before it.
+    """
+    group, count = _groups(parts, hits, attribute)
+    sequence = np.zeros(len(group), np.int64)
+    alone = group < 0
+    kept, waiting = alone.copy(), ~alone
+    for number in range(most):
+        left = np.flatnonzero(waiting)
+        if not len(left):
+            break
+        leader = np.full(count, -1, np.int64)
+        leader[group[left[::-1]]] = left[::-1]
+        chosen = leader[leader >= 0]
+        kept[chosen], waiting[chosen], sequence[chosen] = True, False, number
+    scored = replace(hits, scores={**hits.scores, "sequence": sequence, "group": group})
+    return scored.take(np.flatnonzero(kept))
+
+
+def _groups(parts: Sequence[Segment], hits: Hits, attribute: str) -> tuple[Ints, int]:
+    """A number for each hit's value of an attribute, -1 for none, and how many numbers there are."""
+    names: dict[str, int] = {}
+    group = np.full(len(hits.doc), -1, np.int64)
     for number, part in enumerate(parts):
-        column = part.columns[attribute]
-        value_of = np.full(len(part), -1, np.int64)
-        value_of[column.docs[::-1]] = column.codes[::-1]
-        renamed = np.array([names.setdefault(value, len(names)) for value in column.values] or [0], np.int64)
+        codes, values = part.columns[attribute].keys()
+        # The last place is that of code -1.
+        renamed = np.array([*(names.setdefault(value, len(names)) for value in values), -1], np.int64)
         mine = np.flatnonzero(hits.part == number)
-        codes, numbers = value_of[hits.doc[mine]], column.firsts()[hits.doc[mine]]
-        group[mine[codes >= 0]] = renamed[codes[codes >= 0]]
-        numbered = (codes < 0) & ~np.isnan(numbers)
-        values, places = np.unique(numbers[numbered], return_inverse=True)
-        group[mine[numbered]] = np.array([names.setdefault(v, len(names)) for v in values.tolist()], np.int64)[places]
-    order = np.argsort(group, kind="stable")
-    _, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
-    place = np.arange(len(order)) - np.repeat(starts, counts)
-    return hits.take(np.sort(order[place < most]))
+        group[mine] = renamed[codes[hits.doc[mine]]]
+    return group, len(names)
+
+
+def grouped(hits: Hits) -> Hits:
+    """Hits of `best_of_each` with those of one group next to each other, groups in the order of their best."""
+    group, sequence = hits.scores["group"], hits.scores["sequence"]
+    leader = np.arange(len(group))
+    if not (sequence > 0).any():
+        return hits
+    places = np.full(int(group.max()) + 1, 0, np.int64)
+    leaders = np.flatnonzero((sequence == 0) & (group >= 0))
+    places[group[leaders]] = leaders
+    leader[group >= 0] = places[group[group >= 0]]
+    return hits.take(np.lexsort([sequence, leader]))

@@ -1,102 +1,124 @@
 """Highlighting: which words of a record a query matched, marked up. Pure.
 
 Every string (and number) of the highlighted attributes is there, in the shape of the attribute, with its match level.
-A word is matched as the search matches it: whole, by prefix, or with typos.
+Owns the walk over a record's attributes, which snippets share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from algosync.mock.engine.matches import Matcher, Spot
 from algosync.mock.engine.records import Record
-from algosync.mock.engine.text import Word
-from algosync.mock.engine.words import normalise, spans, typos
+
+Leaf = Callable[[str], dict[str, Any]]
+"""What becomes of one text: an object with `matchLevel`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marker:
+class Tags:
     """How to highlight.
 
     Attributes:
-        words: The query's words.
         before: highlightPreTag.
         after: highlightPostTag.
     """
 
-    words: Sequence[Word]
     before: str
     after: str
 
-    def record(self, record: Record, attributes: Sequence[str]) -> dict[str, Any]:
-        """`_highlightResult` of a record, for the attributes (`*`: all of them)."""
-        names = [name for name in record if name != "objectID"] if "*" in attributes else attributes
-        result: dict[str, Any] = {}
-        for name in names:
-            _place(result, record, name.split(".") if name not in record else [name], self)
+    def mark(self, text: str, spots: Sequence[Spot]) -> str:
+        """A text with the matched parts between the tags."""
+        pieces: list[str] = []
+        end = 0
+        for spot in spots:
+            if spot.words:
+                pieces += [text[end : spot.start], self.before, text[spot.start : spot.marked], self.after]
+                end = spot.marked
+        return "".join([*pieces, text[end:]])
+
+
+def highlighter(matcher: Matcher, tags: Tags) -> Leaf:
+    """What `_highlightResult` holds of a text."""
+
+    def leaf(text: str) -> dict[str, Any]:
+        if not matcher.words:
+            return {"value": text, "matchLevel": "none", "matchedWords": []}
+        spots = matcher.spots(text)
+        found = frozenset[str]().union(*(spot.words for spot in spots))
+        result: dict[str, Any] = {"value": tags.mark(text, spots), "matchLevel": matcher.level(found)}
+        if found:
+            result["fullyHighlighted"] = all(spot.marked == spot.stop for spot in spots)
+        result["matchedWords"] = list(dict.fromkeys(word.text for word in matcher.words if word.text in found))
         return result
+
+    return leaf
+
+
+def over(record: Record, leaves: Mapping[str, Leaf], *, matched_only: bool = False) -> dict[str, Any]:
+    """The texts of some attributes, in the record's shape.
+
+    Args:
+        record: The record.
+        leaves: What becomes of a text, by attribute; names may be dotted paths, `*` is every attribute not named.
+        matched_only: Whether items of arrays that match nothing are left out (restrictHighlightAndSnippetArrays).
+    """
+    named = {name: leaf for name, leaf in leaves.items() if name != "*"}
+    if "*" in leaves:
+        named = {name: leaves["*"] for name in record if name != "objectID"} | named
+    result: dict[str, Any] = {}
+    for name, leaf in named.items():
+        _place(result, record, [name] if name in record else name.split("."), _Walk(leaf, matched_only))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    leaf: Leaf
+    matched_only: bool
 
     def value(self, value: Any) -> Any:
-        """A value's highlight in the value's own shape; None where nothing in it can be shown."""
         if isinstance(value, dict):
-            shown = {name: marked for name, inner in value.items() if (marked := self.value(inner)) is not None}
+            shown = {name: found for name, inner in value.items() if (found := self.value(inner)) is not None}
             return shown or None
         if isinstance(value, list):
-            return [marked for inner in value if (marked := self.value(inner)) is not None] or None
+            items = [found for inner in value if (found := self.value(inner)) is not None]
+            return [item for item in items if not self.matched_only or _matches(item)] or None
         if value is None or isinstance(value, bool):
             return None
-        return self.text(value if isinstance(value, str) else str(value))
-
-    def text(self, text: str) -> dict[str, Any]:
-        """One string with its matches marked, and how much of the query it matches."""
-        pieces: list[str] = []
-        matched: set[str] = set()
-        end = inside = letters = 0
-        for start, stop in spans(text):
-            letters += stop - start
-            length, words = self._match(text[start:stop])
-            if words:
-                matched |= words
-                inside += length
-                pieces += [text[end:start], self.before, text[start : start + length], self.after]
-                end = start + length
-        level = "none" if not matched else "full" if len(matched) == len(self.words) else "partial"
-        result: dict[str, Any] = {"value": "".join([*pieces, text[end:]]), "matchLevel": level}
-        if matched:
-            result["fullyHighlighted"] = inside == letters
-        result["matchedWords"] = [word.text for word in self.words if word.text in matched]
-        return result
-
-    def _match(self, written: str) -> tuple[int, set[str]]:
-        """How many letters of a word are matched, and by which words of the query."""
-        word = normalise(written)
-        length, found = 0, set()
-        for asked in self.words:
-            if word == asked.text:
-                size = len(written)
-            elif asked.prefix and word.startswith(asked.text):
-                size = min(len(written), len(asked.text))
-            elif asked.typos_max and typos(asked.text, word, asked.typos_max, prefix=asked.prefix) is not None:
-                size = len(written)
-            else:
-                continue
-            length = max(length, size)
-            found.add(asked.text)
-        return length, found
+        return self.leaf(value if isinstance(value, str) else str(value))
 
 
-def _place(result: dict[str, Any], record: Any, path: list[str], marker: Marker) -> None:
+def _matches(shown: Any) -> bool:
+    if isinstance(shown, list):
+        return any(map(_matches, shown))
+    level = shown.get("matchLevel")
+    return level != "none" if isinstance(level, str) else any(map(_matches, shown.values()))
+
+
+def _place(result: dict[str, Any], record: Any, path: Sequence[str], walk: _Walk) -> None:
     head, *tail = path
     if not isinstance(record, dict) or head not in record:
         return
     if not tail:
-        marked = marker.value(record[head])
-        if marked is not None:
-            result[head] = marked
+        found = walk.value(record[head])
+        if found is not None:
+            result[head] = found
         return
+    inner: Any = result.get(head, {})
+    if isinstance(record[head], list):
+        found = [each for item in record[head] if (each := _inside(item, tail, walk))]
+        if found:
+            result[head] = found
+    elif isinstance(inner, dict):
+        _place(inner, record[head], tail, walk)
+        if inner:
+            result[head] = inner
+
+
+def _inside(item: Any, path: Sequence[str], walk: _Walk) -> dict[str, Any]:
     inner: dict[str, Any] = {}
-    _place(inner, record[head], tail, marker)
-    if inner:
-        known = result.get(head)
-        result[head] = (known if isinstance(known, dict) else {}) | inner
+    _place(inner, item, path, walk)
+    return inner

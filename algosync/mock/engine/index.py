@@ -6,14 +6,14 @@ keys, tasks or HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from algosync.mock.engine.records import Record, Stage
-from algosync.mock.engine.rules import Rule
+from algosync.mock.engine.rule_shape import Rule
 from algosync.mock.engine.segments import Searcher, Segment
 from algosync.mock.engine.settings import DEFAULTS, searchables
 
@@ -76,6 +76,23 @@ class Index:
         """Change settings; null puts a default back."""
         merged = self.settings | given
         self.settings = {name: value for name, value in merged.items() if value is not None}
+
+    def take_over(self, other: Index, scope: Collection[str] | None, *, keep: Collection[str] = ()) -> None:
+        """Put another index's content in the place of this one's.
+
+        Args:
+            other: Where the content comes from; it shares nothing with this index afterwards.
+            scope: `settings`, `rules`; None for everything, records included.
+            keep: Settings that stay as they are here.
+        """
+        if scope is None:
+            self.records = dict(other.records)
+            self._searcher = self._sorted_ids = None
+        if scope is None or "settings" in scope:
+            kept = {name: value for name, value in self.settings.items() if name in keep}
+            self.settings = {name: value for name, value in other.settings.items() if name not in keep} | kept
+        if scope is None or "rules" in scope:
+            self.rules = dict(other.rules)
 
     def record(self, object_id: str) -> Record | None:
         """A record, or None."""

@@ -1,15 +1,16 @@
 """Matching and ranking, as Algolia documents them: criteria one by one, each breaking the ties of the one before.
 
 Pure: segments and a query in, numbered hits out. A record's *match* of a query word are its occurrences with fewest
-typos. From these:
+typos. From these (textual.py and proximity.py work them out):
 
 * typo: typos summed over the query's words; fewer first
 * words: query words found; more first (differs only with optionalWords)
 * filters: the filter score; more first
-* proximity: over neighbouring query words the smallest distance, at most 8; smaller first
-* attribute: the best place of a match: rank of the attribute times 1000, plus the position where order counts
-* exact: query words found whole and without typos; for one word, the whole value must be that word
-  (exactOnSingleWordQuery = attribute)
+* proximity: the sum of the distances, 8 at most, between neighbouring query words; smaller first
+* attribute: rank of the attribute times 1000, plus the position where order counts, of the best place among the matches
+  that lie closest (attributeCriteriaComputedBy minProximity), or among all of them (best, which needs attribute before
+  proximity in the formula), or summed over the words
+* exact: query words found whole and without typos; one word alone after exactOnSingleWordQuery
 * custom, asc(…), desc(…): the attribute's values, records without one last
 
 geo is left out: nothing here knows where a record is. What still ties is in the order of objectIDs.
@@ -18,20 +19,25 @@ geo is left out: nothing here knows where a record is. What still ties is in the
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from algosync.mock.engine.columns import Floats, Ints, Mask, sort_keys
 from algosync.mock.engine.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term
+from algosync.mock.engine.order import first
 from algosync.mock.engine.segments import Segment, tie_order
 from algosync.mock.engine.settings import Facet, Order
-from algosync.mock.engine.text import GAP, Found, Word
+from algosync.mock.engine.syntax import Syntax
+from algosync.mock.engine.text import Scope, Word
+from algosync.mock.engine.textual import CRITERIA, MORE_FIRST, Reading, Style, readings, textual
 
-_NO_PLACE = 1 << 40
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
+_DECIMALS = 1000
+"""Numbers are compared to three decimal places (algolia.com/doc/api-reference/api-parameters/numericFilters)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,13 @@ class Query:
         exact_on_single: exactOnSingleWordQuery.
         typo_tolerance: True, False, "min" or "strict".
         formula: The ranking criteria.
+        no_typos_on: disableTypoToleranceOnAttributes.
+        no_prefixes_on: disablePrefixOnAttributes.
+        no_exact_on: disableExactOnAttributes.
+        kept_words: disableTypoToleranceOnWords, normalised; their `typos_max` is 0 besides.
+        min_proximity: minProximity.
+        attribute_by: attributeCriteriaComputedBy.
+        syntax: Phrases and excluded words, if there are some.
     """
 
     words: tuple[Word, ...]
@@ -59,6 +72,32 @@ class Query:
     attributes: tuple[str, ...] | None = None
     exact_on_single: str = "attribute"
     typo_tolerance: Any = True
+    no_typos_on: tuple[str, ...] = ()
+    no_prefixes_on: tuple[str, ...] = ()
+    no_exact_on: tuple[str, ...] = ()
+    kept_words: frozenset[str] = frozenset()
+    min_proximity: int = 1
+    attribute_by: str = "best"
+    syntax: Syntax | None = None
+
+    @property
+    def style(self) -> Style:
+        """How the words are matched."""
+        first = next((line for line in self.formula if line in {"attribute", "proximity"}), "proximity")
+        best = self.attribute_by == "best"
+        return Style(
+            scope=Scope(
+                attributes=self.attributes,
+                no_typos=self.no_typos_on,
+                no_prefixes=self.no_prefixes_on,
+                no_exact=self.no_exact_on,
+            ),
+            exact_on_single=self.exact_on_single,
+            min_proximity=self.min_proximity,
+            attribute_by="minProximity" if best and first == "proximity" else self.attribute_by,
+            joins=self.typo_tolerance not in {False, "false"},
+            kept=self.kept_words,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +114,11 @@ class Hits:
         return Hits(part=self.part[chosen], doc=self.doc[chosen], scores=scores)
 
 
-def rank(parts: Sequence[Segment], query: Query) -> Hits:
-    """All hits of a query in their order."""
-    found = [_match(part, query) for part in parts]
+def rank(parts: Sequence[Segment], query: Query, most: int | None = None) -> Hits:
+    """All hits of a query, the first `most` (None: all) in their order, the others after them in any."""
+    style = query.style
+    ways = readings(query.words, [(part.text, part.alive) for part in parts], style)
+    found = [_match(part, query, ways, style) for part in parts]
     docs = [docs for docs, _ in found]
     scores = {
         name: np.concatenate([values[name] for _, values in found] or [np.empty(0, np.int64)]) for name in _CRITERIA
@@ -86,30 +127,29 @@ def rank(parts: Sequence[Segment], query: Query) -> Hits:
     hits = Hits(part=part, doc=np.concatenate(docs or [np.empty(0, np.int64)]), scores=scores)
     if query.typo_tolerance in {"min", "strict"} and len(hits.doc):
         counts = np.unique(scores["typo"])
-        most = counts[0] if query.typo_tolerance == "min" else counts[:2][-1]
-        hits = hits.take(np.flatnonzero(scores["typo"] <= most))
-    return hits.take(_order(parts, query, hits))
+        kept = counts[0] if query.typo_tolerance == "min" else counts[:2][-1]
+        hits = hits.take(np.flatnonzero(scores["typo"] <= kept))
+    return hits.take(_order(parts, query, hits, len(hits.doc) if most is None else most))
 
 
-_CRITERIA = ("typo", "words", "filters", "proximity", "attribute", "exact")
-_MORE_FIRST = frozenset({"words", "filters", "exact"})
+_CRITERIA = (*CRITERIA, "filters")
 
 
-def _order(parts: Sequence[Segment], query: Query, hits: Hits) -> Ints:
+def _order(parts: Sequence[Segment], query: Query, hits: Hits, most: int) -> Ints:
     keys: list[Ints | Floats] = []
     for criterion in query.formula:
         if isinstance(criterion, Order):
             keys.append(_sort_key(parts, criterion, hits))
         elif criterion in hits.scores:
             values = hits.scores[criterion]
-            keys.append(-values if criterion in _MORE_FIRST else values)
+            keys.append(-values if criterion in MORE_FIRST else values)
     telling = [key for key in keys if len(key) and not (key == key[0]).all()]
     ties = tie_order(parts)
     tie = np.empty(len(hits.doc), np.int64)
     for number in range(len(parts)):
         mine = hits.part == number
         tie[mine] = ties(number, hits.doc[mine])
-    return np.lexsort([tie, *reversed(telling)])
+    return first([*telling, tie], most)
 
 
 def _sort_key(parts: Sequence[Segment], order: Order, hits: Hits) -> Floats:
@@ -121,61 +161,14 @@ def _sort_key(parts: Sequence[Segment], order: Order, hits: Hits) -> Floats:
     return np.where(np.isnan(key), np.inf, key)
 
 
-def _match(part: Segment, query: Query) -> tuple[Ints, dict[str, Ints]]:
+def _match(part: Segment, query: Query, ways: Sequence[Reading], style: Style) -> tuple[Ints, dict[str, Ints]]:
     allowed = part.alive & matching(part, query.filters, query.facets)
-    found = [part.text.find(word, allowed, query.attributes) for word in query.words]
-    hit = allowed.copy()
-    needed = [each for word, each in zip(query.words, found, strict=True) if not word.optional]
-    for each in needed:
-        hit &= each.typos >= 0
-    if found and not needed:
-        hit &= np.any([each.typos >= 0 for each in found], axis=0)
+    if query.syntax is not None:
+        allowed = query.syntax.narrowed(part.text, allowed, style.scope)
+    hit, values = textual(part.text, ways, allowed, style)
     docs = np.flatnonzero(hit)
     scored = score(part, query.optional, query, string_only=True) + score(part, query.filters, query)
-    values = {"filters": scored[docs]} | _criteria(part, query, found, docs)
-    return docs, values
-
-
-def _criteria(part: Segment, query: Query, found: Sequence[Found], docs: Ints) -> dict[str, Ints]:
-    size = len(part)
-    typo, words, exact = (np.zeros(size, np.int64) for _ in range(3))
-    attribute = np.full(size, _NO_PLACE, np.int64)
-    single = len(found) == 1 and query.exact_on_single != "word"
-    for each in found:
-        present = each.typos >= 0
-        typo += np.maximum(each.typos, 0)
-        words += present
-        whole = np.zeros(size, np.bool_)
-        if not single or query.exact_on_single == "attribute":
-            whole[each.docs[each.alone if single else each.whole]] = True
-        exact += whole
-        np.minimum.at(attribute, each.docs, each.places)
-    attribute[attribute == _NO_PLACE] = 0
-    near = np.zeros(size, np.int64)
-    for first, second in pairwise(found):
-        near += _proximity(first, second, size)
-    return {
-        "typo": typo[docs],
-        "words": words[docs],
-        "proximity": near[docs],
-        "attribute": attribute[docs],
-        "exact": exact[docs],
-    }
-
-
-def _proximity(first: Found, second: Found, size: int) -> Ints:
-    near = np.full(size, GAP, np.int64)
-    if not len(first.lines) or not len(second.lines):
-        return near
-    line = np.sort(second.lines)
-    after = np.searchsorted(line, first.lines, side="right")
-    before = np.searchsorted(line, first.lines, side="left") - 1
-    distance = np.full(len(first.lines), GAP, np.int64)
-    ahead, behind = after < len(line), before >= 0
-    distance[ahead] = np.minimum(GAP, line[after[ahead]] - first.lines[ahead])
-    distance[behind] = np.minimum(distance[behind], first.lines[behind] - line[before[behind]])
-    np.minimum.at(near, first.docs, distance)
-    return near
+    return docs, {name: value[docs] for name, value in (values | {"filters": scored}).items()}
 
 
 def matching(part: Segment, filters: Filter, facets: Mapping[str, Facet]) -> Mask:
@@ -219,12 +212,22 @@ def _declared(attribute: str, facets: Mapping[str, Facet]) -> bool:
 
 
 def _with_value(part: Segment, term: FacetTerm, *, string_only: bool) -> Ints:
+    """Documents with the value: facet values in any letter case, tags and objectIDs as written.
+
+    Optional filters match no numbers (algolia.com/doc/api-reference/api-parameters/optionalFilters), facet filters do
+    (…/facetFilters).
+    """
     if term.attribute == "objectID":
         place = part.place(term.value)
         return np.array([] if place is None else [place], np.int64)
     column = part.columns[term.attribute]
-    docs = column.with_value(term.value)
-    return docs if string_only else np.unique(np.concatenate([docs, column.with_number(term.value)]))
+    docs = column.with_value(term.value) if term.attribute == "_tags" else column.with_text(term.value)
+    if string_only or not _NUMBER.fullmatch(term.value):
+        return docs
+    numbers = column.with_number(term.value)
+    if not len(docs):
+        return numbers
+    return np.unique(np.concatenate([docs, numbers])) if len(numbers) else docs
 
 
 def _satisfied(part: Segment, term: Term, facets: Mapping[str, Facet]) -> Mask:
@@ -248,9 +251,12 @@ _COMPARE: dict[Operator, Callable[[Floats, float], Mask]] = {
 
 
 def _compare(term: NumericTerm, numbers: Floats) -> Mask:
+    precise: Floats = np.rint(numbers * _DECIMALS)
+    value, upper = np.rint(term.value * _DECIMALS), np.rint(term.upper * _DECIMALS)
     if term.operator == "TO":
-        return (numbers >= term.value) & (numbers <= term.upper)
-    return _COMPARE[term.operator](numbers, term.value)
+        within: Mask = (precise >= value) & (precise <= upper)
+        return within
+    return _COMPARE[term.operator](precise, value)
 
 
 def attributes_read(query: Query) -> set[str]:

@@ -1,4 +1,4 @@
-"""Records: the seven batch actions, partial updates with built-in operations, and what a reader gets to see.
+"""Records: the seven batch actions, and what a reader gets to see.
 
 Records are kept as minified JSON. A `Stage` holds what a request wants to change until all of it is known to be good,
 so that a refused batch leaves nothing behind. Knows nothing of indices, settings or HTTP.
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from algosync.errors import AlgoliaError
+from algosync.mock.engine.partial import StaleUpdateError, merge
 
 Record = dict[str, Any]
 
@@ -21,10 +22,6 @@ TOO_BIG = (
     "at https://www.algolia.com/doc/guides/sending-and-managing-data/prepare-your-data/in-depth/"
     "index-and-records-size-and-usage-limitations/#record-size-limits"
 )
-
-
-class _StaleUpdateError(Exception):
-    """IncrementFrom or IncrementSet met a newer value: the whole update is ignored, silently, as documented."""
 
 
 @dataclass(slots=True)
@@ -74,8 +71,9 @@ class Stage:
         try:
             # A copy: orjson leaves the buffer that it wrote into as large as it grew.
             data = bytes(memoryview(orjson.dumps(record)))
-        except TypeError:  # an Increment left the 64 bits
-            raise AlgoliaError("Number out of range", status=400, position=position, object_id=object_id) from None
+        except TypeError as error:  # an Increment left the 64 bits, or more than 250 levels of nesting
+            what = "Number out of range" if "64-bit" in str(error) else f"Invalid record: {error}"
+            raise AlgoliaError(what, status=400, position=position, object_id=object_id) from None
         if len(data) > self.bytes_max:
             what = TOO_BIG.format(position=position, object_id=object_id, size=len(data), limit=self.bytes_max)
             raise AlgoliaError(what, status=400, position=position, object_id=object_id)
@@ -84,12 +82,12 @@ class Stage:
         self.changes[object_id] = data
 
     def _add(self, body: Record, position: int) -> str:
-        object_id = _object_id(body, position) if body.get("objectID") is not None else self.next_id()
+        object_id = self.next_id() if body.get("objectID") is None else _object_id("addObject", body, position)
         self._put(object_id, body | {"objectID": object_id}, None, position)
         return object_id
 
     def _update(self, body: Record, position: int) -> str:
-        object_id = _object_id(body, position)
+        object_id = _object_id("updateObject", body, position)
         self._put(object_id, body | {"objectID": object_id}, None, position)
         return object_id
 
@@ -100,14 +98,15 @@ class Stage:
         return self._partial(body, position, create=False)
 
     def _partial(self, body: Record, position: int, *, create: bool) -> str:
-        object_id = _object_id(body, position)
+        action = "partialUpdateObject" if create else "partialUpdateObjectNoCreate"
+        object_id = _object_id(action, body, position)
         current = self._current(object_id)
         if current is None and not create:
             return object_id
         record: Record = orjson.loads(current) if current is not None else {}
         try:
             merged = {name: merge(record.get(name), value) for name, value in body.items()}
-        except _StaleUpdateError:
+        except StaleUpdateError:
             return object_id
         except AlgoliaError as refusal:
             raise AlgoliaError(refusal.what, status=400, position=position, object_id=object_id) from None
@@ -116,7 +115,7 @@ class Stage:
         return object_id
 
     def _delete(self, body: Record, position: int) -> str:
-        object_id = _object_id(body, position)
+        object_id = _object_id("deleteObject", body, position)
         self.changes[object_id] = None
         self.touched[object_id] = None
         return object_id
@@ -142,58 +141,17 @@ _ACTIONS: dict[str, Callable[[Stage, Record, int], str | None]] = {
 }
 
 
-def _object_id(body: Record, position: int) -> str:
+def _object_id(action: str, body: Record, position: int) -> str:
+    """The objectID as a string; Algolia documents no limit of its length but the record's."""
     value = body.get("objectID")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str) or not value:
-        raise AlgoliaError("objectID must be a non-empty string or an integer", status=400, position=position)
+    if value is None or value == "":
+        what = f"The 'objectID' attribute is required to use action={action}"
+        raise AlgoliaError(what, status=400, position=position)
+    if not isinstance(value, str):
+        raise AlgoliaError("The 'objectID' attribute must be a string or an integer", status=400, position=position)
     return value
-
-
-def merge(old: Any, new: Any) -> Any:
-    """An attribute's value after a partial update: the new value, or what its `_operation` makes of the old one.
-
-    Raises:
-        AlgoliaError: 400 for an unknown operation or operands that it cannot work on.
-    """
-    if not isinstance(new, dict) or "_operation" not in new:
-        return new
-    operation, value = str(new["_operation"]), new.get("value")
-    if operation in {"Increment", "Decrement", "IncrementFrom", "IncrementSet"}:
-        return _count(operation, old, value)
-    if operation in {"Add", "Remove", "AddUnique"}:
-        return _collect(operation, old, value)
-    raise AlgoliaError(f"Invalid _operation: {operation}", status=400)
-
-
-def _count(operation: str, old: Any, value: Any) -> Any:
-    if not _is_number(value) or not (old is None or _is_number(old)):
-        raise AlgoliaError(f"{operation} needs numbers", status=400)
-    if operation == "Increment":
-        return (old or 0) + value
-    if operation == "Decrement":
-        return (old or 0) - value
-    if operation == "IncrementFrom":
-        if value != (old or 0):
-            raise _StaleUpdateError
-        return (old or 0) + 1
-    if value <= (old or 0):
-        raise _StaleUpdateError
-    return value
-
-
-def _collect(operation: str, old: Any, value: Any) -> Any:
-    if not (isinstance(value, str) or _is_number(value)) or not (old is None or isinstance(old, list)):
-        raise AlgoliaError(f"{operation} needs an array, and a string or a number", status=400)
-    items = list(old or [])
-    if operation == "Remove":
-        return [item for item in items if item != value]
-    return items if operation == "AddUnique" and value in items else [*items, value]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def project(record: Record, wanted: Sequence[str] | None, hidden: Iterable[str] = ()) -> Record:
@@ -249,4 +207,6 @@ def _without(record: Record, path: str) -> Record:
     inner = record.get(head)
     if dot and isinstance(inner, dict):
         return record | {head: _without(inner, tail)}
+    if dot and isinstance(inner, list):
+        return record | {head: [_without(item, tail) if isinstance(item, dict) else item for item in inner]}
     return record

@@ -1,34 +1,34 @@
-"""A search from its parameters to the answer: rules, matching, distinct, facets, pages, promoted records.
+"""A search from its parameters to the answer: rules, matching, distinct, promoted records, facets, pages.
 
-Owns the shape of search answers. The order of hits comes from ranking.py.
+Owns the order of these steps. What was asked for is read in choices.py, the order of hits comes from ranking.py, the
+answer is written in answer.py.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import orjson
-
-from algosync.mock.engine.filters import Filter, facet_filters, numeric_filters, tag_filters
-from algosync.mock.engine.grammar import parse_filters
-from algosync.mock.engine.grouping import best_of_each, facet_counts, facet_stats
-from algosync.mock.engine.highlight import Marker
+from algosync.mock.engine.answer import Answered, Found, write
+from algosync.mock.engine.choices import Choices, filters_of, relaxed
+from algosync.mock.engine.coverage import not_acted_on
+from algosync.mock.engine.facet_values import IndexFacetValues
+from algosync.mock.engine.filters import Filter
+from algosync.mock.engine.grouping import FacetAnswer, best_of_each, count_facets, grouped
+from algosync.mock.engine.hits import Show
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.parameters import IGNORED, echo
-from algosync.mock.engine.ranking import Hits, Query, attributes_read, matching, rank
-from algosync.mock.engine.records import Record, project
+from algosync.mock.engine.paging import page, reach
+from algosync.mock.engine.patterns import NOWHERE, Circumstances
+from algosync.mock.engine.promotions import Pin, Plan, arrange, gather
+from algosync.mock.engine.ranking import Hits, attributes_read, rank
 from algosync.mock.engine.rules import Merging, Outcome, apply_rules
 from algosync.mock.engine.segments import Segment
-from algosync.mock.engine.settings import DEFAULTS, facets, ranking, searchables
-from algosync.mock.engine.text import Word
-from algosync.mock.engine.words import split
 
-WORDS_MAX = 10
+__all__ = ["Reading", "Search", "answer", "filters_of", "matching_ids", "search"]
+
+NATURAL = "natural_language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,117 +39,129 @@ class Reading:
         now_s: The time, for rules that are valid for a while.
         merging: How rules' parameters combine.
         privileged: Whether unretrievable attributes are shown.
+        filters: What every hit must satisfy, whatever rules and parameters say.
+        hits_max: Most hits of one page; 0 for no limit.
     """
 
     now_s: int
     merging: Merging
     privileged: bool = False
+    filters: Filter = ()
+    hits_max: int = 0
 
 
 class Search:
-    """One search under way."""
+    """One search under way.
+
+    Attributes:
+        index: The index.
+        reading: Time, rights.
+        outcome: What the rules made of the parameters.
+        choices: The options in force.
+        query: What ranking.py is asked; words that had to be given up are optional in it.
+        removed: The places of those words.
+        parts: The segments that were searched.
+    """
 
     def __init__(self, index: Index, given: Mapping[str, Any], reading: Reading) -> None:
         self.index = index
         self.reading = reading
-        self.settings = index.all_settings
-        enabled = given.get("enableRules", self.settings.get("enableRules", True))
+        given = _natural(given)
+        enabled = given.get("enableRules", index.settings.get("enableRules", True))
         rules = index.rules.values() if enabled else ()
-        self.outcome: Outcome = apply_rules(given, rules, now_s=reading.now_s, merging=reading.merging)
-        self.params = self.outcome.params
-        self.facets = facets(index.settings)
-        self.query = self._query()
+        self.outcome: Outcome = apply_rules(given, rules, self._circumstances(), merging=reading.merging)
+        self.choices = Choices(self.outcome.params, index.settings, reading.filters)
+        self.query = self.choices.query()
+        self.removed: frozenset[int] = frozenset()
         self.parts: list[Segment] = []
+        self._pins: list[Pin] = []
 
-    def option(self, name: str, default: Any = None) -> Any:
-        """A parameter, else the setting, else the default."""
-        value = self.params.get(name, self.settings.get(name))
-        return default if value is None else value
+    def run(self, shown: int | None = None) -> Hits:
+        """All hits; promoted records come first until `in_place`, hidden ones are left out.
 
-    def run(self) -> Hits:
-        """All hits in their order, before pages and promoted records."""
-        extra = set(self._counted()) | ({self._distinct_by} if self._distinct else set())
+        Args:
+            shown: How many of them must be in order, where `distinct` leaves all; None for all.
+        """
+        extra = {*self.choices.counted, *([self.choices.distinct_by] if self.choices.distinct_by else [])}
         self.parts = self.index.segments(attributes_read(self.query) | extra)
-        return rank(self.parts, self.query)
-
-    def _query(self) -> Query:
-        restricted = self.params.get("restrictSearchableAttributes")
-        return Query(
-            words=self._words(),
-            filters=filters_of(self.params),
-            optional=facet_filters(self.params.get("optionalFilters", []), "optionalFilters"),
-            sum_or=self.params.get("sumOrFiltersScores", False),
-            facets=self.facets,
-            formula=ranking(self.settings | {"ranking": self.option("ranking")}),
-            attributes=None if restricted is None else tuple(restricted),
-            exact_on_single=self.option("exactOnSingleWordQuery"),
-            typo_tolerance=self.option("typoTolerance", True),
-        )
-
-    def _words(self) -> tuple[Word, ...]:
-        words = split(self.params.get("query", ""))[:WORDS_MAX]
-        kind = self.option("queryType")
-        tolerant = self.option("typoTolerance", True) not in {False, "false"}
-        one, two = self.option("minWordSizefor1Typo"), self.option("minWordSizefor2Typos")
-        given = self.option("optionalWords", [])
-        lines = given if isinstance(given, list) else [given]
-        optional = {word for line in lines if isinstance(line, str) for word in split(line)}
-        return tuple(
-            Word(
-                text=word,
-                prefix=kind == "prefixAll" or (kind == "prefixLast" and place == len(words)),
-                typos_max=((len(word) >= one) + (len(word) >= two)) if tolerant else 0,
-                optional=word in optional,
+        moved = len(self.outcome.hide) + sum(len(each.object_ids) for each in self.outcome.promote)
+        hits = self._ranked(None if shown is None or self.choices.distinct else shown + moved)
+        if self.outcome.promote or self.outcome.hide:
+            plan = Plan(
+                promote=self.outcome.promote,
+                hide=self.outcome.hide,
+                filters=self.query.filters,
+                required=self.reading.filters,
+                facets=self.choices.facets,
             )
-            for place, word in enumerate(words, 1)
-        )
+            hits, self._pins = gather(self.parts, hits, plan)
+        return hits
 
-    @property
-    def _distinct_by(self) -> str:
-        return str(self.option("attributeForDistinct", ""))
-
-    @property
-    def _distinct(self) -> int:
-        return max(0, int(self.option("distinct", 0))) if self._distinct_by else 0
-
-    def _counted(self) -> list[str]:
-        asked = self.params.get("facets", [])
-        shown = {facet.attribute for facet in self.facets.values() if not facet.filter_only}
-        return sorted(shown) if "*" in asked else sorted(shown.intersection(asked))
+    def _ranked(self, most: int | None) -> Hits:
+        hits = rank(self.parts, self.query, most)
+        if len(hits.doc):
+            return hits
+        for query, removed in relaxed(self.query, self.choices.option("removeWordsIfNoResults", "none")):
+            hits = rank(self.parts, query, most)
+            if len(hits.doc):
+                self.query, self.removed = query, removed
+                break
+        return hits
 
     def deduplicated(self, hits: Hits) -> Hits:
-        """The hits that `distinct` leaves."""
-        return best_of_each(self.parts, hits, self._distinct_by, self._distinct) if self._distinct else hits
+        """The hits that `distinct` leaves; the records of a group one after the other, unless some are promoted."""
+        if not self.choices.distinct:
+            return hits
+        best = best_of_each(self.parts, hits, self.choices.distinct_by, self.choices.distinct)
+        return best if self._pins else grouped(best)
 
-    def facet_answer(self, hits: Hits, most: int | None = None) -> dict[str, Any]:
-        """The `facets` and `facets_stats` of an answer, where facets were asked for."""
-        if "facets" not in self.params:
-            return {}
-        names = self._counted()
-        most = self.option("maxValuesPerFacet", 100) if most is None else most
-        stats = facet_stats(self.parts, hits, names)
-        return {"facets": facet_counts(self.parts, hits, names, most)} | ({"facets_stats": stats} if stats else {})
+    def in_place(self, hits: Hits) -> tuple[Hits, frozenset[int]]:
+        """The hits with promoted records where rules want them, and their places."""
+        return arrange(hits, self._pins) if self._pins else (hits, frozenset())
+
+    def facets(self, hits: Hits, left: Hits, most: int | None = None) -> FacetAnswer:
+        """The facets asked for, counted over all hits or over those that `distinct` left."""
+        late = self.choices.counted_late
+        early = [name for name in self.choices.counted if name not in late]
+        most = self.choices.option("maxValuesPerFacet") if most is None else most
+        by_name = self.choices.option("sortFacetValuesBy", "count") == "alpha"
+        return count_facets(self.parts, hits, early, most, by_name=by_name) + count_facets(
+            self.parts, left, sorted(late), most, by_name=by_name
+        )
+
+    def _circumstances(self) -> Circumstances:
+        settings = self.index.all_settings
+        tolerant = settings.get("typoTolerance", True) not in {False, "false"}
+        return Circumstances(
+            now_s=self.reading.now_s,
+            values=IndexFacetValues(self.index),
+            one_typo=settings["minWordSizefor1Typo"] if tolerant else NOWHERE,
+            two_typos=settings["minWordSizefor2Typos"] if tolerant else NOWHERE,
+        )
 
 
-def filters_of(params: Mapping[str, Any]) -> Filter:
-    """All hard filters of a search as one."""
-    return (
-        parse_filters(params.get("filters", ""))
-        + facet_filters(params.get("facetFilters", []), "facetFilters")
-        + numeric_filters(params.get("numericFilters", []))
-        + tag_filters(params.get("tagFilters", []))
-    )
+def _natural(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What naturalLanguages sets, as documented, but for plurals and stop words."""
+    if not given.get("naturalLanguages"):
+        return dict(given)
+    contexts = [*given.get("ruleContexts", ()), NATURAL]
+    return {"removeWordsIfNoResults": "allOptional", **given, "ruleContexts": contexts}
 
 
 def matching_ids(index: Index, params: Mapping[str, Any]) -> list[str]:
     """Sorted objectIDs of the records that a query and its filters match; rules play no part."""
     found = Search(index, {**params, "enableRules": False}, Reading(now_s=0, merging="first"))
-    hits = found.run()
+    hits = found.run(0)
     return sorted(found.parts[p].ids[d] for p, d in zip(hits.part.tolist(), hits.doc.tolist(), strict=True))
 
 
 def search(index: Index, given: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
-    """The answer to a search.
+    """The answer to a search, see `answer`."""
+    return answer(index, given, reading).body
+
+
+def answer(index: Index, given: Mapping[str, Any], reading: Reading) -> Answered:
+    """The answer to a search, and what was not acted on.
 
     Args:
         index: The index.
@@ -158,148 +170,20 @@ def search(index: Index, given: Mapping[str, Any], reading: Reading) -> dict[str
     """
     began = time.perf_counter()
     under_way = Search(index, given, reading)
-    all_hits = under_way.run()
-    hits = under_way.deduplicated(all_hits)
-    listed = _listed(under_way, hits)
-    page = _page(under_way, len(listed))
-    shown = [_hit(under_way, hits, *listed[at]) for at in range(page.start, page.stop)]
-    took = int((time.perf_counter() - began) * 1000) + 1
-    answer = (
-        {"hits": shown}
-        | page.answer
-        | under_way.facet_answer(all_hits)
-        | _notes(under_way, given)
-        | {"query": under_way.params.get("query", ""), "params": echo(given)}
-        | {"processingTimeMS": took, "serverTimeMS": took, "renderingContent": {}}
+    all_hits = under_way.run(reach(under_way.choices, reading.hits_max))
+    left = under_way.deduplicated(all_hits)
+    hits, promoted = under_way.in_place(left)
+    choices = under_way.choices
+    found = Found(
+        index=index,
+        parts=under_way.parts,
+        hits=hits,
+        promoted=promoted,
+        show=Show(choices, under_way.query, reading.privileged),
+        page=page(choices, hits, reading.hits_max),
+        facets=under_way.facets(all_hits, left) if "facets" in choices.params else None,
+        outcome=under_way.outcome,
+        removed=under_way.removed,
+        ignored=sorted([*not_acted_on(choices.params, index.settings), *under_way.outcome.ignored]),
     )
-    return _chosen_fields(answer, under_way.option("responseFields", ["*"]))
-
-
-def _notes(under_way: Search, given: Mapping[str, Any]) -> dict[str, Any]:
-    notes: dict[str, Any] = {
-        "exhaustiveNbHits": True,
-        "exhaustiveTypo": True,
-        "exhaustive": {"nbHits": True, "typo": True},
-    }
-    if "facets" in given:
-        notes["exhaustiveFacetsCount"] = notes["exhaustive"]["facetsCount"] = True
-    if under_way.outcome.applied:
-        notes["appliedRules"] = [{"objectID": object_id} for object_id in under_way.outcome.applied]
-    if under_way.outcome.user_data:
-        notes["userData"] = under_way.outcome.user_data
-    if under_way.params.get("clickAnalytics"):
-        notes["queryID"] = uuid.uuid4().hex
-    changed = {name for name, value in under_way.settings.items() if value != DEFAULTS.get(name)}
-    if ignored := sorted((under_way.params.keys() | changed) & IGNORED):
-        notes["message"] = f"Ignored by the mock: {', '.join(ignored)}"
-    return notes
-
-
-def _chosen_fields(answer: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
-    if "*" in fields:
-        return answer
-    return {name: value for name, value in answer.items() if name in fields or name == "hits"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    start: int
-    stop: int
-    answer: dict[str, Any]
-
-
-def _page(under_way: Search, total: int) -> _Page:
-    limit = under_way.option("paginationLimitedTo")
-    reachable = min(total, limit)
-    offset, length = under_way.params.get("offset"), under_way.params.get("length")
-    if offset is not None or length is not None:
-        start, size = offset or 0, under_way.option("hitsPerPage") if length is None else length
-        answer: dict[str, Any] = {"nbHits": total, "offset": start, "length": size}
-    else:
-        number, size = under_way.params.get("page", 0), under_way.option("hitsPerPage")
-        start = number * size
-        answer = {"nbHits": total, "page": number, "nbPages": -(-reachable // size) if size else 0, "hitsPerPage": size}
-    if start and start >= limit:
-        answer["message"] = f"you can only fetch the {limit} hits for this query. You can extend it with the "
-        answer["message"] += "paginationLimitedTo setting"
-    return _Page(start=min(start, reachable), stop=min(start + size, reachable), answer=answer)
-
-
-def _listed(under_way: Search, hits: Hits) -> Sequence[tuple[int, str | None]]:
-    """Hits as (place in `hits`, or -1; objectID if promoted), with hidden and promoted records seen to."""
-    outcome = under_way.outcome
-    gone = outcome.hide | {object_id for object_id, _ in outcome.promote}
-    if not gone:
-        return _Plain(len(hits.doc))
-    places = {_name(under_way, hits, at): at for at in range(len(hits.doc))}
-    listed: list[tuple[int, str | None]] = [(at, None) for name, at in places.items() if name not in gone]
-    promoted = {name: position for name, position in reversed(outcome.promote) if name not in outcome.hide}
-    allowed = _satisfying(under_way) if outcome.filter_promotes else None
-    for name, position in sorted(promoted.items(), key=lambda pair: pair[1]):
-        if name in under_way.index.records and (allowed is None or name in allowed):
-            listed.insert(position, (places.get(name, -1), name))
-    return listed
-
-
-class _Plain(Sequence[tuple[int, str | None]]):
-    """(0, None), (1, None) … without making the list."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, at: Any) -> Any:
-        return (at, None)
-
-
-def _satisfying(under_way: Search) -> set[str]:
-    masks = [matching(part, under_way.query.filters, under_way.facets) & part.alive for part in under_way.parts]
-    return {part.ids[doc] for part, mask in zip(under_way.parts, masks, strict=True) for doc in np.flatnonzero(mask)}
-
-
-def _name(under_way: Search, hits: Hits, at: int) -> str:
-    return under_way.parts[int(hits.part[at])].ids[int(hits.doc[at])]
-
-
-def _hit(under_way: Search, hits: Hits, at: int, promoted: str | None) -> Record:
-    object_id = promoted if promoted is not None else _name(under_way, hits, at)
-    hidden = () if under_way.reading.privileged else under_way.option("unretrievableAttributes", ())
-    record = orjson.loads(under_way.index.records[object_id])
-    shown = project(record, under_way.option("attributesToRetrieve"), hidden)
-    highlighted = _highlighted(under_way, record, hidden)
-    if highlighted:
-        shown = shown | {"_highlightResult": highlighted}
-    if under_way.params.get("getRankingInfo"):
-        shown = shown | {"_rankingInfo": _ranking_info(hits, at, promoted=promoted is not None)}
-    return shown
-
-
-def _highlighted(under_way: Search, record: Record, hidden: Sequence[str]) -> dict[str, Any]:
-    names = under_way.option("attributesToHighlight")
-    if names is None:
-        lines = searchables(under_way.index.settings)
-        names = ["*"] if lines is None else [name for line in lines for name in line.attributes]
-    marker = Marker(
-        words=under_way.query.words,
-        before=under_way.option("highlightPreTag"),
-        after=under_way.option("highlightPostTag"),
-    )
-    return marker.record(project(record, None, hidden) if hidden else record, names) if names else {}
-
-
-def _ranking_info(hits: Hits, at: int, *, promoted: bool) -> dict[str, Any]:
-    value = {name: int(values[at]) if at >= 0 else 0 for name, values in hits.scores.items()}
-    info: dict[str, Any] = {
-        "nbTypos": value["typo"],
-        "firstMatchedWord": value["attribute"],
-        "proximityDistance": value["proximity"],
-        "userScore": len(hits.doc) - at if at >= 0 else 0,
-        "geoDistance": 0,
-        "geoPrecision": 1,
-        "nbExactWords": value["exact"],
-        "words": value["words"],
-        "filters": value["filters"],
-    }
-    return info | ({"promoted": True} if promoted else {})
+    return write(found, began)

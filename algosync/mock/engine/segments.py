@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from algosync.mock.engine.columns import Column, Ints, Mask, leaves
+from algosync.mock.engine.columns import Column, Ints, Mask
 from algosync.mock.engine.settings import Searchable
 from algosync.mock.engine.text import TextIndex
 
@@ -64,7 +64,7 @@ class Segment:
                 continue
             record: dict[str, Any] = orjson.loads(data)
             for name, column in columns.items():
-                column.add(doc, leaves(record, name))
+                column.add(doc, record, name)
             if text is not None:
                 text.add(doc, record)
         self.columns.update({name: column.seal() for name, column in columns.items()})

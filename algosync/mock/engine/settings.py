@@ -1,6 +1,7 @@
-"""Index settings: their names, types, defaults, and the little languages inside them.
+"""Index settings: their defaults, their check, and the little languages inside them.
 
-Owns the reading of attributesForFaceting, searchableAttributes and customRanking. Stores nothing.
+Owns the reading of attributesForFaceting, searchableAttributes and customRanking; what values a setting takes stands in
+options.py. Stores nothing.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import UnionType
 from typing import Any
 
 from algosync.errors import AlgoliaError
+from algosync.mock.engine.options import SETTINGS_ONLY, SHARED, MisfitError
 
 DEFAULTS: dict[str, Any] = {
     "minWordSizefor1Typo": 4,
@@ -40,53 +41,15 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+OPTIONS = SHARED | SETTINGS_ONLY
+KNOWN = frozenset(OPTIONS)
 
-
-_STRINGS = _names(
-    """
-    attributesForFaceting replicas unretrievableAttributes disableTypoToleranceOnWords
-    attributesToTransliterate camelCaseAttributes indexLanguages disablePrefixOnAttributes
-    numericAttributesForFiltering searchableAttributes customRanking attributesToRetrieve ranking
-    attributesToHighlight attributesToSnippet disableTypoToleranceOnAttributes queryLanguages
-    advancedSyntaxFeatures disableExactOnAttributes alternativesAsExact responseFields attributesToIndex
-    numericAttributesToIndex slaves
-    """
-)
-_NUMBERS = _names(
-    """
-    paginationLimitedTo maxFacetHits relevancyStrictness hitsPerPage minWordSizefor1Typo
-    minWordSizefor2Typos minProximity maxValuesPerFacet version
-    """
-)
-_FLAGS = _names(
-    """
-    allowCompressionOfIntegerArray restrictHighlightAndSnippetArrays allowTyposOnNumericTokens
-    decompoundQuery enableRules enablePersonalization advancedSyntax replaceSynonymsInHighlight
-    attributeCriteriaComputedByMinProximity enableReRanking
-    """
-)
-_TEXTS = _names(
-    """
-    separatorsToIndex attributeForDistinct keepDiacriticsOnCharacters highlightPreTag highlightPostTag
-    snippetEllipsisText queryType removeWordsIfNoResults mode exactOnSingleWordQuery sortFacetValuesBy
-    attributeCriteriaComputedBy primary
-    """
-)
-_ANYTHING = _names(
-    """
-    decompoundedAttributes userData customNormalization typoTolerance ignorePlurals removeStopWords
-    semanticSearch optionalWords distinct renderingContent reRankingApplyFilter synonyms
-    """
-)
-KNOWN = _STRINGS | _NUMBERS | _FLAGS | _TEXTS | _ANYTHING
-
-_SHAPES: dict[str, type | UnionType] = {
-    "distinct": bool | int,
-    "optionalWords": str | list,
-    "typoTolerance": bool | str,
+ALIASES = {
+    "attributesToIndex": "searchableAttributes",
+    "numericAttributesToIndex": "numericAttributesForFiltering",
+    "slaves": "replicas",
 }
+"""Settings by their names of old."""
 
 _MODIFIER = re.compile(r"\s*(\w+)\((.*)\)\s*\Z", re.DOTALL)
 _CRITERIA = frozenset(DEFAULTS["ranking"])
@@ -94,11 +57,19 @@ _CRITERIA = frozenset(DEFAULTS["ranking"])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facet:
-    """A declared facet."""
+    """A declared facet.
+
+    Attributes:
+        attribute: Its name.
+        searchable: Whether its values can be searched.
+        filter_only: Whether its values are not counted.
+        after_distinct: Whether its values are counted over what `distinct` leaves.
+    """
 
     attribute: str
     searchable: bool = False
     filter_only: bool = False
+    after_distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,33 +88,48 @@ class Order:
     descending: bool
 
 
-def check_settings(given: Any) -> dict[str, Any]:
-    """The settings as given, or 400 naming the first that is unknown or of a wrong type."""
+def check_settings(given: Any, text: bytes = b"") -> dict[str, Any]:
+    """The settings under their present names, or 400 naming the first that is unknown or of a wrong type.
+
+    Args:
+        given: What should be a JSON object.
+        text: The JSON it was read from, to say where in it the mistake is, as Algolia does.
+    """
     if not isinstance(given, dict):
         raise AlgoliaError("Invalid settings, expected a JSON object", status=400)
+    checked: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in KNOWN:
-            raise AlgoliaError(f"Invalid object attributes: {name}", status=400)
-        if value is not None and not _fits(name, value):
-            raise AlgoliaError(f"Invalid value for setting: {name}", status=400)
-    facets(given)
-    searchables(given)
-    for line in given.get("customRanking") or ():
-        _order(line, "customRanking")
-    for line in given.get("ranking") or ():
+        present = ALIASES.get(name, name)
+        if present not in KNOWN:
+            raise AlgoliaError(f"Invalid object attributes: {name}{_near(name, text)}", status=400)
+        checked[present] = None if value is None else _checked(present, value, _near(name, text))
+    facets(checked)
+    searchables(checked)
+    for line in checked.get("customRanking") or ():
+        _order(line, "customRanking", _near("customRanking", text))
+    for line in checked.get("ranking") or ():
         if line not in _CRITERIA:
-            _order(line, "ranking")
-    return given
+            _order(line, "ranking", _near("ranking", text))
+    return checked
 
 
-def _fits(name: str, value: Any) -> bool:
-    if name in _STRINGS:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if name in _NUMBERS:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1_000_000_000
-    if name in _FLAGS:
-        return isinstance(value, bool)
-    return isinstance(value, _SHAPES.get(name, object) if name in _ANYTHING else str)
+def _checked(name: str, value: Any, near: str) -> Any:
+    option = OPTIONS[name]
+    try:
+        if option.kind == "texts" and not isinstance(value, list):
+            raise MisfitError("array of strings")
+        return option.read(value)
+    except MisfitError as misfit:
+        raise AlgoliaError(f"Invalid value for setting {name}, expected {misfit}{near}", status=400) from None
+
+
+def _near(name: str, text: bytes) -> str:
+    """Where a name stands in a JSON text: its line and the column of its last character, both from 1."""
+    at = text.find(b'"%s"' % name.encode(errors="replace"))
+    if at < 0:
+        return ""
+    before = text[: at + len(name.encode()) + 2]
+    return f" near line:{before.count(10) + 1} column:{len(before) - before.rfind(10) - 1}"
 
 
 def facets(settings: Mapping[str, Any]) -> dict[str, Facet]:
@@ -157,12 +143,15 @@ def _facet(line: str) -> Facet:
     while found := _MODIFIER.match(rest):
         names.add(found[1])
         rest = found[2]
-    if names - {"searchable", "filterOnly", "afterDistinct"} or not rest.strip():
+    if names - {"searchable", "filterOnly", "afterDistinct"} or not rest.strip("\"' "):
         raise AlgoliaError(f"Invalid value for setting: attributesForFaceting ({line})", status=400)
     if {"searchable", "filterOnly"} <= names:
         raise AlgoliaError(f"filterOnly and searchable cannot be combined: {line}", status=400)
     return Facet(
-        attribute=rest.strip().strip("\"'"), searchable="searchable" in names, filter_only="filterOnly" in names
+        attribute=rest.strip().strip("\"'"),
+        searchable="searchable" in names,
+        filter_only="filterOnly" in names,
+        after_distinct="afterDistinct" in names,
     )
 
 
@@ -196,8 +185,11 @@ def ranking(settings: Mapping[str, Any]) -> list[str | Order]:
     return formula
 
 
-def _order(line: str, where: str) -> Order:
+def _order(line: str, where: str, near: str = "") -> Order:
     found = _MODIFIER.match(line)
-    if not found or found[1] not in {"asc", "desc"} or not found[2].strip():
-        raise AlgoliaError(f"Invalid value for setting: {where} ({line})", status=400)
-    return Order(attribute=found[2].strip(), descending=found[1] == "desc")
+    if found and found[1] in {"asc", "desc"} and found[2].strip():
+        return Order(attribute=found[2].strip(), descending=found[1] == "desc")
+    if where == "customRanking":
+        raise AlgoliaError(f"Invalid CustomRanking function({line}), you should use asc() or desc(){near}", status=400)
+    what = f'Invalid ranking parameter: "{line}", you should use {",".join(DEFAULTS["ranking"])}'
+    raise AlgoliaError(f"{what} or asc(attribute),desc(attribute){near}", status=400)

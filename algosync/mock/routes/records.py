@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from bisect import bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from algosync.errors import AlgoliaError
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.parameters import KNOWN, check, echo, from_body
+from algosync.mock.engine.parameters import from_body
 from algosync.mock.engine.records import Record, project
 from algosync.mock.engine.search import filters_of, matching_ids
 from algosync.mock.routes.calls import Answer, Room, route
 
 _ACL = {"deleteObject": "deleteObject", "delete": "deleteIndex", "clear": "deleteIndex"}
-BROWSE_HITS = 1000
+
+DELETE_BY = frozenset({"filters", "facetFilters", "numericFilters", "tagFilters"})
+GEO = frozenset({"aroundLatLng", "aroundRadius", "insideBoundingBox", "insidePolygon"})
+DELETE_BY_REFUSAL = (
+    "DeleteByQuery endpoint only supports tagFilters, facetFilters, numericFilters and geoQuery condition"
+)
 
 
 def batch(room: Room) -> Any:
@@ -50,17 +54,20 @@ def _requests(room: Room) -> list[Any]:
 def _apply(room: Room, pairs: list[tuple[str, Any]]) -> tuple[dict[str, int], list[str]]:
     stages = {name: room.algolia.stage(name) for name in dict.fromkeys(name for name, _ in pairs)}
     object_ids: list[str] = []
+    done: dict[str, int] = {}
     for position, (name, request) in enumerate(pairs):
         if not isinstance(request, dict):
             raise AlgoliaError("Invalid request, expected a JSON object", status=400, position=position)
         action = str(request.get("action"))
-        room.require(_ACL.get(action, "addObject"))
+        if action not in done:
+            room.require(_ACL.get(action, "addObject"))
+        done[action] = done.get(action, 0) + 1
         body = request.get("body", {} if action in {"clear", "delete"} else None)
         object_id = stages[name].apply(action, body, position)
         if object_id is not None:
             object_ids.append(object_id)
     tasks = {name: room.algolia.commit(name, stage) for name, stage in stages.items()}
-    room.algolia.operations.update(request["action"] for _, request in pairs)
+    room.algolia.operations.update(done)
     return tasks, object_ids
 
 
@@ -100,15 +107,25 @@ def delete(room: Room) -> Any:
 
 
 def delete_by(room: Room) -> Any:
-    """POST /1/indexes/{index}/deleteByQuery: all records that satisfy the filters."""
+    """POST /1/indexes/{index}/deleteByQuery: all records that satisfy the filters.
+
+    Sources: algolia.com/doc/rest-api/search/delete-by (what it takes); algolia/algoliasearch-client-javascript#640 and
+    #697 (the message about anything else). Geographical conditions are refused: the mock knows no places.
+    """
     params = from_body(room.call.json())
-    if not filters_of(params):
-        raise AlgoliaError("deleteByQuery needs filters", status=400)
+    _check_delete_by(params)
     stage = room.algolia.stage(room.index_name)
     for object_id in matching_ids(room.algolia.known(room.index_name), params):
         stage.apply("deleteObject", {"objectID": object_id}, 0)
     room.algolia.operations["deleteBy"] += 1
     return room.updated(room.algolia.commit(room.index_name, stage))
+
+
+def _check_delete_by(params: Mapping[str, Any]) -> None:
+    if places := sorted(GEO.intersection(params)):
+        raise AlgoliaError(f"The mock cannot delete by place: {', '.join(places)}", status=400)
+    if not filters_of(params) or not DELETE_BY.issuperset(params):
+        raise AlgoliaError(DELETE_BY_REFUSAL, status=400)
 
 
 def clear(room: Room) -> Any:
@@ -117,18 +134,29 @@ def clear(room: Room) -> Any:
     return room.updated(task)
 
 
-def _hidden(room: Room, index: Index) -> list[str]:
+def hidden_attributes(room: Room, index: Index) -> list[str]:
+    """Attributes that the key may not see in the index's records."""
     if "seeUnretrievableAttributes" in room.key.acl:
         return []
-    hidden: list[str] = index.settings.get("unretrievableAttributes", [])
-    return hidden
+    hidden: list[str] | None = index.settings.get("unretrievableAttributes")
+    return hidden or []
 
 
 def _asked(value: Any) -> list[str] | None:
-    asked: Any = value.split(",") if isinstance(value, str) else value
+    asked = _listed(value) if isinstance(value, str) else value
     if asked is not None and not (isinstance(asked, list) and all(isinstance(name, str) for name in asked)):
         raise AlgoliaError('Invalid value for "attributesToRetrieve" parameter, expected array of strings', status=400)
     return asked
+
+
+def _listed(text: str) -> Any:
+    """A list as a query string carries it: `a,b`, or JSON."""
+    if not text.startswith("["):
+        return text.split(",")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 def get(room: Room) -> Any:
@@ -137,77 +165,30 @@ def get(room: Room) -> Any:
     record = index.record(room.parts["object"])
     if record is None:
         raise AlgoliaError("ObjectID does not exist", status=404)
-    return project(record, _asked(room.call.query.get("attributestoretrieve")), _hidden(room, index))
+    return project(record, _asked(room.call.query.get("attributestoretrieve")), hidden_attributes(room, index))
 
 
 def get_many(room: Room) -> Any:
     """POST /1/indexes/*/objects: records in the order asked, null for one that does not exist."""
-    results: list[Record | None] = []
-    for request in _requests(room):
-        name = request.get("indexName") if isinstance(request, dict) else None
-        object_id = request.get("objectID") if isinstance(request, dict) else None
-        if not isinstance(name, str) or not isinstance(object_id, str):
-            raise AlgoliaError("indexName and objectID are needed", status=400)
-        room.require(None, name)
-        index = room.algolia.index(name)
-        record = index.record(object_id)
-        wanted = _asked(request.get("attributesToRetrieve"))
-        results.append(None if record is None else project(record, wanted, _hidden(room, index)))
-    return {"results": results}
+    return {"results": [_asked_for(room, request) for request in _requests(room)]}
 
 
-def browse(room: Room) -> Any:
-    """POST /1/indexes/{index}/browse: records in the order of their objectIDs, a page at a time.
-
-    A cursor names the last record seen and carries the parameters, so that writes between pages neither skip nor
-    repeat other records.
-    """
-    index = room.algolia.index(room.index_name)
-    body = room.call.json_object()
-    after, params = _resumed(body.get("cursor")) if body.get("cursor") is not None else (None, None)
-    if params is None:
-        params = from_body(body, KNOWN | {"cursor"})
-    narrowed = bool(params.get("query") or filters_of(params))
-    ids = matching_ids(index, params) if narrowed else index.ids()
-    size = params.get("hitsPerPage", BROWSE_HITS) or BROWSE_HITS
-    start = 0 if after is None else bisect_right(ids, after)
-    shown = ids[start : start + size]
-    answer: dict[str, Any] = {
-        "hits": _browsed(index, shown, params.get("attributesToRetrieve"), _hidden(room, index)),
-        "page": start // size,
-        "nbHits": len(ids),
-        "nbPages": -(-len(ids) // size),
-        "hitsPerPage": size,
-        "processingTimeMS": 1,
-        "query": params.get("query", ""),
-        "params": echo(params),
-    }
-    if start + size < len(ids):
-        answer["cursor"] = urlsafe_b64encode(orjson.dumps([shown[-1], params])).decode()
-    return answer
-
-
-def _browsed(index: Index, ids: list[str], wanted: list[str] | None, hidden: list[str]) -> list[Any]:
-    if wanted is None and not hidden:
-        return [orjson.Fragment(index.records[object_id]) for object_id in ids]
-    return [project(orjson.loads(index.records[object_id]), wanted, hidden) for object_id in ids]
-
-
-def _resumed(cursor: Any) -> tuple[str, dict[str, Any]]:
-    try:
-        after, params = orjson.loads(urlsafe_b64decode(cursor))
-        if not isinstance(after, str):
-            raise TypeError
-        return after, check(dict(params))
-    except (ValueError, TypeError, AttributeError):
-        raise AlgoliaError("Invalid cursor", status=400) from None
+def _asked_for(room: Room, request: Any) -> Record | None:
+    asked = request if isinstance(request, dict) else {}
+    name, object_id = asked.get("indexName"), asked.get("objectID")
+    if not isinstance(name, str) or isinstance(object_id, bool) or not isinstance(object_id, str | int):
+        raise AlgoliaError("indexName and objectID are needed", status=400)
+    room.require(None, name)
+    index = room.algolia.index(name)
+    record = index.record(str(object_id))
+    wanted = _asked(asked.get("attributesToRetrieve"))
+    return None if record is None else project(record, wanted, hidden_attributes(room, index))
 
 
 ROUTES = (
     route("POST /1/indexes/*/batch", "multipleBatch", None, multiple_batch),
     route("POST /1/indexes/*/objects", "getObjects", "search", get_many),
     route("POST /1/indexes/{index}/batch", "batch", None, batch),
-    route("POST /1/indexes/{index}/browse", "browse", "browse", browse),
     route("POST /1/indexes/{index}/clear", "clearObjects", "deleteIndex", clear),
     route("POST /1/indexes/{index}/deleteByQuery", "deleteBy", "deleteIndex", delete_by),
     route("POST /1/indexes/{index}", "saveObject", "addObject", add),

@@ -1,21 +1,27 @@
-"""Handlers for an index's rules."""
+"""Handlers for an index's rules: keeping them, and finding them again. What a rule does is the engine's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from algosync.errors import AlgoliaError
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.rules import Rule, check_rule
+from algosync.mock.engine.rule_shape import ANCHORINGS, Rule, check_rule, conditions
+from algosync.mock.engine.words import split
 from algosync.mock.routes.calls import Room, route
 
 RULES_PER_PAGE = 20
+RULES_PER_PAGE_MAX = 1000
+PAGE_MAX = 1_000_000
+
+_FLAGS = {"true": True, "false": False, "null": None}
+_SEARCHED = frozenset({"query", "anchoring", "context", "page", "hitsPerPage", "enabled"})
 
 
 def save_rules(room: Room) -> Any:
-    """POST /1/indexes/{index}/rules/batch?clearExistingRules=."""
+    """POST /1/indexes/{index}/rules/batch?clearExistingRules=: all rules or, where one is wrong, none."""
     given = room.call.json()
     if not isinstance(given, list):
         raise AlgoliaError("Invalid body, expected an array of rules", status=400)
@@ -29,7 +35,7 @@ def put_rule(room: Room) -> Any:
     """PUT /1/indexes/{index}/rules/{rule}."""
     rule = check_rule(room.call.json(), room.parts["rule"])
     room.algolia.operations["saveRule"] += 1
-    return _changed(room, lambda before: before | {rule["objectID"]: rule}) | {"id": rule["objectID"]}
+    return _changed(room, lambda before: before | {rule["objectID"]: rule})
 
 
 def get_rule(room: Room) -> Any:
@@ -41,7 +47,7 @@ def get_rule(room: Room) -> Any:
 
 
 def delete_rule(room: Room) -> Any:
-    """DELETE /1/indexes/{index}/rules/{rule}."""
+    """DELETE /1/indexes/{index}/rules/{rule}: 404 for an unknown index, nothing to do for an unknown rule."""
     room.algolia.known(room.index_name)
     room.algolia.operations["deleteRule"] += 1
     gone = room.parts["rule"]
@@ -60,7 +66,8 @@ def search_rules(room: Room) -> Any:
     index = room.algolia.index(room.index_name)
     body = _rule_search(room)
     found = [rule for _, rule in sorted(index.rules.items()) if _rule_fits(rule, body)]
-    page, size = _whole(body, "page", 0), _whole(body, "hitsPerPage", RULES_PER_PAGE) or RULES_PER_PAGE
+    page = _whole(body, "page", (0, PAGE_MAX), 0)
+    size = _whole(body, "hitsPerPage", (1, RULES_PER_PAGE_MAX), RULES_PER_PAGE)
     return {
         "hits": found[page * size : (page + 1) * size],
         "nbHits": len(found),
@@ -70,34 +77,56 @@ def search_rules(room: Room) -> Any:
 
 
 def _rule_search(room: Room) -> dict[str, Any]:
-    body = room.call.json_object()
-    encoded = body.get("params")
-    return dict(parse_qsl(encoded)) if isinstance(encoded, str) else body
+    given = room.call.json_object()
+    encoded = given.pop("params", None)
+    body = (dict(parse_qsl(encoded)) if isinstance(encoded, str) else {}) | given
+    if unknown := sorted(body.keys() - _SEARCHED):
+        raise AlgoliaError(f"Unknown parameter: {unknown[0]}", status=400)
+    for name in ("query", "context", "anchoring"):
+        if not isinstance(body.get(name), str | None):
+            raise _wrong(name, "string")
+    if body.get("anchoring") and body["anchoring"] not in ANCHORINGS:
+        raise _wrong("anchoring", f"one of {', '.join(ANCHORINGS)}")
+    return body | {"enabled": _enabled(body)}
 
 
-def _whole(body: dict[str, Any], name: str, default: int) -> int:
-    value = body.get(name)
-    value = default if value is None else int(value) if isinstance(value, str) and value.isdecimal() else value
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise AlgoliaError(f'Invalid value for "{name}" parameter, expected integer between 0 and 1000', status=400)
+def _enabled(body: Mapping[str, Any]) -> bool | None:
+    value = body.get("enabled")
+    value = _FLAGS.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, bool | None):
+        raise _wrong("enabled", "boolean or null")
     return value
 
 
-def _rule_fits(rule: Rule, body: dict[str, Any]) -> bool:
-    conditions = rule.get("conditions") or ([rule["condition"]] if rule.get("condition") else [])
-    patterns = " ".join(str(condition.get("pattern", "")) for condition in conditions)
-    text = f"{rule['objectID']} {rule.get('description') or ''} {patterns}".lower()
-    enabled = body.get("enabled")
+def _whole(body: Mapping[str, Any], name: str, allowed: tuple[int, int], default: int) -> int:
+    value = body.get(name)
+    value = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not allowed[0] <= value <= allowed[1]:
+        raise _wrong(name, f"integer between {allowed[0]} and {allowed[1]}")
+    return value
+
+
+def _wrong(name: str, expected: str) -> AlgoliaError:
+    return AlgoliaError(f'Invalid value for "{name}" parameter, expected {expected}', status=400)
+
+
+def _rule_fits(rule: Rule, body: Mapping[str, Any]) -> bool:
+    """Whether a rule has the words (or beginnings of words) in its objectID, description or patterns, and the rest."""
+    given = conditions(rule)
+    patterns = " ".join(str(condition.get("pattern", "")) for condition in given)
+    words = split(f"{rule['objectID']} {rule.get('description') or ''} {patterns}")
     return (
-        str(body.get("query") or "").lower() in text
-        and (enabled is None or rule.get("enabled", True) is (str(enabled).lower() == "true"))
-        and _any_condition(conditions, "context", body.get("context"))
-        and _any_condition(conditions, "anchoring", body.get("anchoring"))
+        all(any(word.startswith(asked) for word in words) for asked in split(body.get("query") or ""))
+        and body["enabled"] in {None, rule.get("enabled") is not False}
+        and _any_condition(given, "context", body.get("context"))
+        and _any_condition(given, "anchoring", body.get("anchoring"))
     )
 
 
-def _any_condition(conditions: list[dict[str, Any]], name: str, wanted: Any) -> bool:
-    return not wanted or any(condition.get(name) == wanted for condition in conditions)
+def _any_condition(given: list[dict[str, Any]], name: str, wanted: str | None) -> bool:
+    return not wanted or any(condition.get(name) == wanted for condition in given)
 
 
 def _changed(room: Room, change: Callable[[dict[str, Rule]], dict[str, Rule]]) -> dict[str, Any]:

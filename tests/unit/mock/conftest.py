@@ -51,5 +51,21 @@ def connect(server: MockServer) -> Iterator[Connect]:
 
 
 @pytest.fixture
+def reach(server: MockServer) -> Iterator[Callable[..., Any]]:
+    """Makes any of the official clients, from its class and its configuration."""
+    opened: list[Any] = []
+
+    def make(kind: Any, config: Any) -> Any:
+        config.hosts = HostsCollection([Host(url="127.0.0.1", scheme="http", port=server.port)])
+        config.proxies = None
+        opened.append(kind.create_with_config(config))
+        return opened[-1]
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
 def client(connect: Connect) -> SearchClientSync:
     return connect()

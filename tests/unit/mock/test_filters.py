@@ -12,6 +12,8 @@ from algosync.errors import AlgoliaError
 from algosync.mock.engine.filters import FacetTerm, NumericTerm, facet_filters, facet_term, numeric_filters, tag_filters
 from algosync.mock.engine.grammar import parse_filters
 
+from .asking import hits, loaded
+
 
 def facet(attribute, value, **more):
     return FacetTerm(attribute=attribute, value=value, **more)
@@ -146,3 +148,115 @@ def test_quoted_names_and_values_come_through(name, value, score, negated):
 def test_any_text_is_read_or_refused(text):
     with contextlib.suppress(AlgoliaError):
         assert isinstance(parse_filters(text), tuple)
+
+
+BOOKS = [
+    {"objectID": "a", "category": "Book", "author": "JK Rowling", "price": 12.5, "genres": ["fiction", "thriller"]},
+    {"objectID": "b", "category": "Ebook", "author": "Stephen King", "price": 5.99, "date": 1441745506},
+    {"objectID": "c", "category": "Movie", "price": [100, 1], "isEnabled": True, "_tags": ["published", "New"]},
+    {"objectID": "d", "category": "-Movie", "count": -12, "isEnabled": "true", "authors": {"mainAuthor": "John Doe"}},
+    {"objectID": "e", "category": None, "count": "-12", "isEnabled": False, "price": None, "is_discontinued": True},
+]
+FACETS = ["category", "author", "genres", "isEnabled", "count", "authors.mainAuthor", "is_discontinued"]
+
+
+# Pages of https://www.algolia.com/doc: api-reference/api-parameters/filters and
+# guides/managing-results/refine-results/filtering/in-depth/combining-boolean-operators
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("price > 12.99", "c"),
+        ("price:5.99 TO 100", "abc"),
+        ("category:Book", "a"),
+        ("category:book", "a"),  # facet values in any case
+        ("Category:Book", ""),  # facet names as written
+        ("_tags:published", "c"),
+        ("published", "c"),
+        ("_tags:Published OR new", ""),  # tags as written
+        ("isEnabled:true", "cd"),  # true and "true"
+        ("date: 1441745506 TO 1441755506", "b"),
+        ("NOT is_discontinued:true", "abcd"),
+        ('(category:Book OR category:Ebook) AND NOT author:"JK Rowling"', "b"),
+        ("price:10 TO 50 AND (category:Book OR category:Movie)", "a"),
+        ("genres:thriller", "a"),
+        ('authors.mainAuthor:"John Doe"', "d"),
+        ("genres:fiction AND genres:thriller", "a"),
+        ("NOT category:Book AND NOT category:Ebook", "cde"),
+        ("price != 100", "abc"),  # c has another number besides
+        ("NOT price = 100", "abc"),
+        ("NOT price:0 TO 50", "de"),
+        ('category:"-Movie"', "d"),
+        ("objectID:a OR objectID:B", "a"),
+        ("title:anything", ""),  # not in attributesForFaceting
+        ("NOT title:anything", "abcde"),
+        ("price = 12.5004", "a"),  # three decimals
+    ],
+)
+def test_documented_filters(text, expected):
+    algolia = loaded(BOOKS, attributesForFaceting=FACETS)
+    assert "".join(hits(algolia, filters=text)) == expected
+
+
+# Pages of https://www.algolia.com/doc/api-reference/api-parameters: facetFilters, numericFilters, tagFilters
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"facetFilters": ["category:Book", "author:JK Rowling"]}, "a"),
+        ({"facetFilters": [["category:Book", "category:Movie"], "author:JK Rowling"]}, "a"),
+        ({"facetFilters": [["category:Book", "category:Movie"]]}, "ac"),
+        ({"facetFilters": ["category:-Book"]}, "bcde"),
+        ({"facetFilters": "category:\\-Movie"}, "d"),
+        ({"facetFilters": ["count:\\-12"]}, "de"),  # string or number
+        ({"numericFilters": ["count = -12"]}, "d"),
+        ({"numericFilters": ["price < 13", ["price > 10", "price < 2"]]}, "ac"),
+        ({"numericFilters": ["price < 10", "price > 10"]}, "c"),  # any element of an array
+        ({"filters": "category:Book OR category:Ebook", "numericFilters": ["price > 6"]}, "a"),
+        ({"tagFilters": ["published", "-New"]}, ""),
+        ({"tagFilters": [["published", "old"]]}, "c"),
+        ({"tagFilters": "-published"}, "abde"),
+    ],
+)
+def test_documented_array_filters(params, expected):
+    assert "".join(hits(loaded(BOOKS, attributesForFaceting=FACETS), **params)) == expected
+
+
+# https://www.algolia.com/doc/guides/managing-results/refine-results/filtering/how-to/filter-by-null-or-missing-attributes
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("rating > -1", "a"), ("rating = 0", ""), ("rating != 5", ""), ("NOT rating = 4", "a"), ("is_rated", "a")],
+)
+def test_null_and_missing_attributes_have_no_number(text, expected):
+    records = [
+        {"objectID": "a", "title": "The Shining", "rating": 5, "_tags": ["is_rated"]},
+        {"objectID": "b", "title": "Fantastic Beasts and Where to Find Them", "rating": None},
+        {"objectID": "c", "title": "Run Away"},
+    ]
+    assert "".join(hits(loaded(records), filters=text)) == expected
+
+
+# https://www.algolia.com/doc/guides/managing-results/refine-results/filtering/in-depth/combining-boolean-operators
+@pytest.mark.parametrize(
+    "text",
+    ["A AND (B OR C)", "(A OR B) AND C", "A AND (B OR C) AND (D OR E)", "A AND B AND (C OR D) AND (E OR F)"],
+)
+def test_documented_combinations(text):
+    assert parse_filters(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["A OR (B AND C) OR (D AND E)", "NOT (filter1 OR filter2)", "num=3 OR tag1 OR facet:value"]
+)
+def test_documented_refusals(text):
+    with pytest.raises(AlgoliaError) as refused:
+        parse_filters(text)
+    assert refused.value.status == 400
+
+
+# https://www.algolia.com/doc/api-reference/api-parameters/numericFilters
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [("n = 0.5", "ab"), ("n = 0.5004", "ab"), ("n > 0.5", "c"), ("n:0.501 TO 1", "c"), ("n != 0.501", "ab")],
+)
+def test_numbers_count_to_three_decimals(item, expected):
+    records = [{"objectID": "a", "n": 0.5}, {"objectID": "b", "n": 0.5004}, {"objectID": "c", "n": 0.501}]
+    assert "".join(hits(loaded(records), numericFilters=[item])) == expected

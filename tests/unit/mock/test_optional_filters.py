@@ -1,38 +1,22 @@
-"""optionalFilters: the documentation's worked examples, and a plain reference that must agree on any input."""
+"""optionalFilters: the documentation's worked examples. test_against_reference.py has any others."""
 
 from __future__ import annotations
 
-import orjson
 import pytest
 from algoliasearch.http.exceptions import RequestException
-from hypothesis import given
-from hypothesis import strategies as st
 
-from algosync.mock.routes.calls import Call
-from algosync.mock.routes.table import handle
-from algosync.mock.server import MockAlgolia
+from .asking import ask, hits
+from .asking import loaded as loaded_with
 
-HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
 DECLARED = ["brand", "filterOnly(type)", "searchable(color)", "afterDistinct(deep.kind)", "flag", "number"]
 
 
-def ask(algolia, path, body, method="POST"):
-    call = Call(method=method, path=f"/1/indexes/p/{path}", headers=HEADERS, body=orjson.dumps(body))
-    answer = handle(algolia, call)
-    assert answer.status == 200, answer
-    return orjson.loads(answer.body)
-
-
 def loaded(records):
-    algolia = MockAlgolia()
-    ask(algolia, "settings", {"attributesForFaceting": DECLARED}, "PUT")
-    ask(algolia, "batch", {"requests": [{"action": "addObject", "body": record} for record in records]})
-    return algolia
+    return loaded_with(records, attributesForFaceting=DECLARED)
 
 
-def scores(algolia, **params):
-    hits = ask(algolia, "query", {"getRankingInfo": True, "hitsPerPage": 1000, **params})["hits"]
-    return {hit["objectID"]: hit["_rankingInfo"]["filters"] for hit in hits}
+def scores(algolia, query="", **params):
+    return {object_id: info["filters"] for object_id, info in hits(algolia, query, **params).items()}
 
 
 CLOTHES = [
@@ -81,10 +65,11 @@ def test_what_counts():
         "deep.kind:y": 1,
         "flag:true": 1,
         "flag:-false": 1,
-        "number:3": 0,  # exact strings and booleans only
+        "number:3": 0,  # "Optional filters don't work with numeric attributes"
         "undeclared:z": 0,
         "undeclared:-other": 0,
-        "deep.kind:X": 0,  # values are compared exactly
+        "deep.kind:X": 1,  # "Facet names are case-sensitive, facet values aren't"
+        "Deep.kind:x": 0,
     }.items():
         assert scores(algolia, query="", optionalFilters=[item]) == {"a": score}, item
 
@@ -98,84 +83,46 @@ def test_order_beats_custom_ranking_and_yields_to_typos():
     assert list(scores(algolia, query="", optionalFilters=["brand:x"])) == ["typo", "top", "right"]
 
 
+# https://www.algolia.com/doc/api-reference/api-parameters/optionalFilters
+@pytest.mark.parametrize(
+    ("optional", "order"),
+    [
+        (["category:Book", "author:John Doe"], "bca"),
+        (["category:-Books"], "bca"),
+        (["category:\\-movie"], "cab"),
+        (["category:-\\-movie"], "abc"),
+        (["flag:true"], "bac"),
+    ],
+)
+def test_promoting_demoting_and_escaping(optional, order):
+    records = [
+        {"objectID": "a", "category": "Books", "author": "Someone", "flag": False},
+        {"objectID": "b", "category": "Book", "author": "John Doe", "flag": True},
+        {"objectID": "c", "category": "-movie", "author": "John Doe"},
+    ]
+    algolia = loaded_with(records, attributesForFaceting=["category", "filterOnly(author)", "flag"])
+    assert "".join(scores(algolia, optionalFilters=optional)) == order
+
+
+# https://www.algolia.com/doc/guides/managing-results/rules/merchandising-and-promoting/in-depth/optional-filters
+def test_some_first_some_last():
+    brands = ("Huawei", "LG", "Apple", "Samsung")
+    algolia = loaded([{"objectID": brand, "name": "phone", "brand": brand} for brand in brands])
+    optional = ["brand:Apple<score=3>", "brand:Samsung<score=2>", "brand:-Huawei"]
+    assert scores(algolia, "phone", optionalFilters=optional) == {"Apple": 4, "Samsung": 3, "LG": 1, "Huawei": 0}
+    assert list(scores(algolia, "phone", optionalFilters=optional)) == ["Apple", "Samsung", "LG", "Huawei"]
+
+
+def test_after_sort_by_attributes_and_only_with_the_filters_criterion():
+    records = [{"objectID": "dear", "price": 9, "brand": "x"}, {"objectID": "cheap", "price": 1, "brand": "y"}]
+    for ranking, order in ((["asc(price)", "filters"], ["cheap", "dear"]), (["custom"], ["cheap", "dear"])):
+        algolia = loaded_with(records, attributesForFaceting=["brand"], ranking=ranking)
+        assert list(scores(algolia, optionalFilters=["brand:x<score=9>"])) == order
+
+
 def test_refusals_through_the_client(client):
     client.save_object("p", {"objectID": "a"})
     for wrong in (["a:b<score=65536>"], ["price > 3"], [[["a:b"]]]):
         with pytest.raises(RequestException, match="optionalFilters") as refused:
             client.search_single_index("p", {"optionalFilters": wrong})
         assert refused.value.status_code == 400
-
-
-ATTRIBUTES = ("brand", "type", "color", "deep.kind", "flag", "undeclared")
-VALUES = ("a", "b", "c", "-a", "true", "false")
-
-
-def reference_score(record, optional, *, sum_or):
-    """The documentation's words, one record at a time, sharing nothing with the code under test."""
-
-    def values(attribute):
-        if attribute == "deep.kind":
-            found = [inner.get("kind") for inner in record.get("deep", [])]
-        else:
-            found = record.get(attribute, [])
-            found = found if isinstance(found, list) else [found]
-        return {str(value).lower() if isinstance(value, bool) else value for value in found}
-
-    def worth(item):
-        name, value, negative, points = item
-        if name == "undeclared":
-            return 0
-        return points if (value in values(name)) != negative else 0
-
-    total = 0
-    for item in optional:
-        members = [worth(member) for member in item] if isinstance(item, list) else [worth(item)]
-        total += sum(members) if sum_or else max(members, default=0)
-    return total
-
-
-def written(item):
-    name, value, negative, points = item
-    value = f"-{value}" if negative else (f"\\{value}" if value.startswith("-") else value)
-    return f"{name}:{value}" + (f"<score={points}>" if points != 1 else "")
-
-
-ITEMS = st.tuples(
-    st.sampled_from(ATTRIBUTES), st.sampled_from(VALUES), st.booleans(), st.integers(0, 9) | st.just(65535)
-)
-OPTIONAL = st.lists(ITEMS | st.lists(ITEMS, min_size=1, max_size=4), max_size=5)
-WORDS = st.sampled_from(VALUES[:4])
-RECORDS = st.lists(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "brand": WORDS,
-            "type": st.lists(WORDS, max_size=3),
-            "color": WORDS | st.none(),
-            "deep": st.lists(st.fixed_dictionaries({"kind": WORDS}), max_size=3),
-            "flag": st.booleans(),
-            "undeclared": WORDS,
-        },
-    ),
-    min_size=1,
-    max_size=6,
-)
-
-
-@given(records=RECORDS, optional=OPTIONAL, sum_or=st.booleans(), late=RECORDS)
-def test_scores_agree_with_the_reference(records, optional, sum_or, late):
-    records = [{"objectID": f"r{i}"} | record for i, record in enumerate(records)]
-    algolia = loaded(records)
-    late = [{"objectID": f"r{2 * i}"} | record for i, record in enumerate(late)]
-    items = [[written(member) for member in item] if isinstance(item, list) else written(item) for item in optional]
-    params = {"query": "", "optionalFilters": items, "sumOrFiltersScores": sum_or}
-
-    def agree(now):
-        expected = {r["objectID"]: reference_score(r, optional, sum_or=sum_or) for r in now}
-        found = scores(algolia, **params)
-        assert found == expected
-        assert list(found) == sorted(expected, key=lambda name: (-expected[name], name))
-
-    agree(records)
-    ask(algolia, "batch", {"requests": [{"action": "updateObject", "body": record} for record in late]})
-    agree(({r["objectID"]: r for r in records} | {r["objectID"]: r for r in late}).values())

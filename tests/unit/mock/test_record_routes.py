@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 from algoliasearch.http.exceptions import RequestException
 
+from algosync.mock.keys import Key
 from algosync.mock.server import MockAlgolia
-
-
-def ids(answer):
-    return [hit.to_dict()["objectID"] for hit in answer.hits]
 
 
 def records(algolia: MockAlgolia, index: str = "products"):
@@ -136,34 +133,60 @@ def test_get_objects_keeps_order_and_nulls(client):
     assert results == [{"objectID": "b"}, None, shown]
 
 
-def test_browse_pages_with_a_cursor_while_records_are_written(client):
-    client.save_objects("products", [{"objectID": f"{i:03}", "n": i, "t": "text"} for i in range(25)])
-    page = client.browse("products", {"hitsPerPage": 10, "attributesToRetrieve": ["n"]})
-    seen = [hit.to_dict() for hit in page.hits]
-    assert (page.nb_hits, page.nb_pages, page.cursor is None) == (25, 3, False)
-    client.delete_object("products", "003")
-    client.save_object("products", {"objectID": "000b", "n": -1})
-    while page.cursor:
-        page = client.browse("products", {"cursor": page.cursor})
-        seen += [hit.to_dict() for hit in page.hits]
-    assert seen == [{"objectID": f"{i:03}", "n": i} for i in range(25)]
+@pytest.mark.parametrize("wanted", ["n,m", '["n","m"]', ["n", "m"]])
+def test_attributes_asked_for_in_a_query_string(client, server, wanted):
+    client.save_object("products", {"objectID": "a", "n": 1, "m": 2, "o": 3})
+    options = {"query_parameters": {"attributesToRetrieve": wanted}}
+    assert client.get_object("products", "a", request_options=options) == {"objectID": "a", "n": 1, "m": 2}
 
 
-def test_browse_with_query_and_filters(client):
-    client.set_settings("products", {"attributesForFaceting": ["color"]})
-    colors = ["red", "blue", "red"]
-    client.save_objects("products", [{"objectID": str(i), "color": c, "name": "shoe"} for i, c in enumerate(colors)])
-    assert ids(client.browse("products", {"filters": "color:red"})) == ["0", "2"]
-    assert ids(client.browse("products", {"query": "shoe", "filters": "color:blue"})) == ["1"]
-    with pytest.raises(RequestException, match="Invalid cursor"):
-        client.browse("products", {"cursor": "bm9uc2Vuc2U="})
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {},
+        {"indexName": "products"},
+        {"indexName": "products", "objectID": None},
+        {"indexName": "products", "objectID": True},
+        {"indexName": 3, "objectID": "a"},
+        {"indexName": "products", "objectID": "a", "attributesToRetrieve": [1]},
+        {"indexName": "products", "objectID": "a", "attributesToRetrieve": {}},
+        "text",
+    ],
+)
+def test_get_objects_that_do_not_fit(client, request_body):
+    client.save_object("products", {"objectID": "a"})
+    with pytest.raises(RequestException) as refused:
+        client.get_objects({"requests": [{"indexName": "products", "objectID": "a"}, request_body]})
+    assert refused.value.status_code == 400
 
 
-def test_the_client_browses_everything(client):
-    client.save_objects("products", [{"objectID": str(i)} for i in range(30)])
-    seen = []
-    client.browse_objects("products", lambda page: seen.extend(ids(page)), {"hitsPerPage": 7})
-    assert sorted(seen, key=int) == [str(i) for i in range(30)]
+def test_get_objects_of_several_indices(client):
+    client.save_object("one", {"objectID": "7"})
+    client.save_object("two", {"objectID": "b"})
+    wanted = [{"indexName": "two", "objectID": "b"}, {"indexName": "one", "objectID": 7}]
+    assert client.get_objects({"requests": wanted}).results == [{"objectID": "b"}, {"objectID": "7"}]
+    with pytest.raises(RequestException, match="Index absent does not exist") as missing:
+        client.get_objects({"requests": [*wanted, {"indexName": "absent", "objectID": "x"}]})
+    assert missing.value.status_code == 404
+
+
+def test_writes_to_what_is_not_there(client, algolia):
+    client.delete_object("absent", "a")
+    client.clear_objects("absent")
+    client.batch("absent", {"requests": []})
+    client.partial_update_object("absent", "a", {"n": 1}, create_if_not_exists=False)
+    assert algolia.content() == {}
+    with pytest.raises(RequestException, match="Index absent does not exist") as missing:
+        client.get_object("absent", "a")
+    assert missing.value.status_code == 404
+    client.partial_update_object("made", "a", {"n": 1})
+    assert records(algolia, "made") == {"a": {"objectID": "a", "n": 1}}
+
+
+def test_the_path_names_the_record(client, algolia):
+    client.add_or_update_object("products", "path", {"objectID": "body", "n": 1})
+    client.partial_update_object("products", "path", {"objectID": "body", "m": 2})
+    assert records(algolia) == {"path": {"objectID": "path", "n": 1, "m": 2}}
 
 
 def test_indices_and_their_times(client, algolia):
@@ -189,12 +212,42 @@ def test_indices_and_their_times(client, algolia):
 
 
 def test_delete_by(client, algolia):
-    client.set_settings("products", {"attributesForFaceting": ["filterOnly(color)"]})
-    client.save_objects("products", [{"objectID": str(i), "color": "red" if i % 2 else "blue"} for i in range(6)])
-    client.delete_by("products", {"filters": "color:red"})
-    assert set(records(algolia)) == {"0", "2", "4"}
-    with pytest.raises(RequestException, match="needs filters"):
-        client.delete_by("products", {})
+    client.set_settings("products", {"attributesForFaceting": ["filterOnly(color)", "_tags"]})
+    made = [{"objectID": str(i), "color": "red" if i % 2 else "blue", "n": i, "_tags": [f"t{i}"]} for i in range(12)]
+    client.save_objects("products", made)
+    left = set(map(str, range(12)))
+    for params, gone in [
+        ({"filters": "color:red AND n<4"}, {"1", "3"}),
+        ({"facetFilters": [["color:blue"]], "numericFilters": ["n<=2"]}, {"0", "2"}),
+        ({"tagFilters": ["t4"]}, {"4"}),
+        ({"filters": "color:green"}, set()),
+        ({"params": "filters=n%3D5"}, {"5"}),
+    ]:
+        client.delete_by("products", params)
+        left -= gone
+        assert set(records(algolia)) == left
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "DeleteByQuery endpoint only supports tagFilters, facetFilters, numericFilters and geoQuery condition"),
+        ({"filters": ""}, "DeleteByQuery endpoint only supports"),
+        ({"query": "x"}, "DeleteByQuery endpoint only supports"),
+        ({"query": "x", "filters": "n=1"}, "DeleteByQuery endpoint only supports"),
+        ({"optionalFilters": ["n:1"]}, "DeleteByQuery endpoint only supports"),
+        ({"aroundLatLng": "1,2", "aroundRadius": 3}, "cannot delete by place: aroundLatLng, aroundRadius"),
+        ({"filters": "n=1", "insideBoundingBox": [[1, 2, 3, 4]]}, "cannot delete by place: insideBoundingBox"),
+        ({"nope": 1}, "Unknown parameter: nope"),
+    ],
+)
+def test_delete_by_takes_filters_alone(client, algolia, params, message):
+    """algolia.com/doc/rest-api/search/delete-by; algolia/algoliasearch-client-javascript#640 and #697."""
+    client.save_object("products", {"objectID": "a", "n": 1})
+    with pytest.raises(RequestException, match=message) as refused:
+        client.delete_by("products", params)
+    assert refused.value.status_code == 400
+    assert set(records(algolia)) == {"a"}
 
 
 def test_multiple_batch(client, algolia):
@@ -208,6 +261,37 @@ def test_multiple_batch(client, algolia):
         "one": ["a"],
         "two": ["b"],
     }
+
+
+def test_a_batch_of_several_indices_is_all_or_nothing(connect, server):
+    acl = frozenset({"addObject", "deleteObject"})
+    server.algolia = algolia = MockAlgolia(keys=[Key(value="k", acl=acl, indexes=("mine*",))])
+    client = connect("k")
+    good = {"action": "addObject", "indexName": "mine", "body": {"objectID": "a"}}
+    client.multiple_batch({"requests": [good, good | {"indexName": "mine2"}, good | {"body": {"n": 1}}]})
+    before = algolia.content()
+    assert set(before) == {"mine", "mine2"}
+    assert len(before["mine"]["records"]) == 2
+    for bad, status, message in [
+        (good | {"indexName": "yours"}, 403, "Index not allowed"),
+        (good | {"indexName": ""}, 400, "indexName is missing"),
+        ({"action": "addObject", "body": {}}, 400, "indexName is missing"),
+        (good | {"action": "clear"}, 403, "Method not allowed"),
+        (good | {"action": "updateObject", "body": {"n": 1}}, 400, "'objectID' attribute is required"),
+        (good | {"body": None}, 400, "expected a JSON object"),
+        (3, 400, "indexName is missing"),
+    ]:
+        with pytest.raises(RequestException, match=message) as refused:
+            client.multiple_batch({"requests": [good | {"body": {"objectID": "new"}}, bad]})
+        assert refused.value.status_code == status
+        assert algolia.content() == before
+
+
+def test_a_batch_is_an_array_of_requests(client):
+    for body in ({}, {"requests": None}, {"requests": {}}, []):
+        with pytest.raises(RequestException) as refused:
+            client.custom_post("1/indexes/products/batch", body=body)
+        assert refused.value.status_code == 400
 
 
 def test_a_write_can_be_read_once_its_task_is_published(client, algolia):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import AlgoliaError
-from algosync.mock.engine.records import merge, project
+from algosync.mock.engine.partial import merge
+from algosync.mock.engine.records import Stage, project
 from algosync.mock.routes.calls import Call
 from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia
@@ -30,6 +31,12 @@ BODIES = st.fixed_dictionaries(
     optional={"n": st.none() | st.integers(0, 5), "m": st.dictionaries(st.sampled_from("xy"), st.integers(0, 3))},
 )
 STEPS = st.lists(st.tuples(ACTIONS, BODIES), max_size=10)
+
+
+def stage(**held):
+    made = iter(f"made{number}" for number in range(1, 10))
+    base = {object_id: orjson.dumps({"objectID": object_id, **record}) for object_id, record in held.items()}
+    return Stage(base=base, bytes_max=100_000, next_id=lambda: next(made))
 
 
 def model(records, action, body):
@@ -91,19 +98,111 @@ def test_one_bad_request_leaves_everything_as_it_was(batch, data):
     assert algolia.operations.total() == 1
 
 
+REQUIRED = "The 'objectID' attribute is required to use action="
+
+
+@pytest.mark.parametrize(
+    "action", ["updateObject", "partialUpdateObject", "partialUpdateObjectNoCreate", "deleteObject"]
+)
+@pytest.mark.parametrize("body", [{}, {"objectID": None}, {"objectID": ""}])
+def test_actions_that_need_an_object_id(action, body):
+    """algolia/algoliasearch-client-csharp#558."""
+    with pytest.raises(AlgoliaError) as refused:
+        stage().apply(action, body, 3)
+    assert (refused.value.what, refused.value.status, refused.value.position) == (f"{REQUIRED}{action}", 400, 3)
+
+
+@pytest.mark.parametrize("object_id", [1.5, True, [], {}, ["a"], {"_operation": "Increment", "value": 1}])
+@pytest.mark.parametrize("action", ["addObject", "updateObject", "partialUpdateObject", "deleteObject"])
+def test_an_object_id_is_a_string_or_an_integer(action, object_id):
+    with pytest.raises(AlgoliaError, match="must be a string or an integer"):
+        stage().apply(action, {"objectID": object_id}, 0)
+
+
+def test_integers_become_strings():
+    """algolia.com/doc/guides/sending-and-managing-data/prepare-your-data/in-depth/what-is-in-a-record."""
+    staged = stage()
+    assert [staged.apply("addObject", {"objectID": number}, 0) for number in (42, -1)] == ["42", "-1"]
+    assert staged.apply("deleteObject", {"objectID": 42}, 0) == "42"
+    assert staged.changes == {"42": None, "-1": b'{"objectID":"-1"}'}
+
+
+def test_an_object_id_may_be_long_and_strange():
+    for object_id in ("x" * 5000, "a/b c?&%#\n", "ü🎽", "../..", "*"):
+        staged = stage()
+        assert staged.apply("addObject", {"objectID": object_id}, 0) == object_id
+        assert orjson.loads(staged.changes[object_id]) == {"objectID": object_id}
+
+
+def test_a_record_without_object_id_gets_one():
+    staged = stage()
+    assert [staged.apply("addObject", body, 0) for body in ({}, {"objectID": None})] == ["made1", "made2"]
+
+
+@pytest.mark.parametrize("body", [None, 3, "text", [], [{"objectID": "a"}]])
+def test_bodies_are_objects(body):
+    with pytest.raises(AlgoliaError, match="expected a JSON object"):
+        stage().apply("addObject", body, 0)
+
+
+@pytest.mark.parametrize("action", [None, "", "AddObject", 3, [], "destroy"])
+def test_unknown_actions(action):
+    with pytest.raises(AlgoliaError, match="Invalid action"):
+        stage().apply(action, {"objectID": "a"}, 0)
+
+
+def test_a_partial_update_replaces_first_level_attributes_whole():
+    """algolia.com/doc/rest-api/search/partial-update-object: a nested attribute replaces its first-level ancestor."""
+    inner = {"_operation": "Increment", "value": 1}
+    staged = stage(a={"nested": {"x": 1, "y": {"z": 2}}, "list": [1, 2], "keep": 0})
+    staged.apply("partialUpdateObject", {"objectID": "a", "nested": {"y": {"n": inner}}, "list.0": 9, "list": [3]}, 0)
+    assert orjson.loads(staged.changes["a"]) == {
+        "objectID": "a",
+        "nested": {"y": {"n": inner}},
+        "list": [3],
+        "list.0": 9,
+        "keep": 0,
+    }
+
+
+def test_operations_of_one_batch_build_on_one_another():
+    staged = stage(a={"n": 1})
+    for body in (
+        {"n": 5},
+        {"n": {"_operation": "Increment", "value": 2}},
+        {"n": {"_operation": "Decrement", "value": 1}},
+    ):
+        staged.apply("partialUpdateObject", {"objectID": "a", **body}, 0)
+    assert orjson.loads(staged.changes["a"])["n"] == 6
+    staged.apply("clear", {}, 0)
+    staged.apply("partialUpdateObject", {"objectID": "a", "n": {"_operation": "Increment", "value": 2}}, 0)
+    assert orjson.loads(staged.changes["a"]) == {"objectID": "a", "n": 2}
+    staged.apply("deleteObject", {"objectID": "a"}, 0)
+    staged.apply("partialUpdateObjectNoCreate", {"objectID": "a", "n": 1}, 0)
+    assert staged.changes["a"] is None
+
+
 @pytest.mark.parametrize(
     ("old", "operation", "value", "new"),
     [
         (None, "Increment", 2, 2),
         (1.5, "Increment", 2, 3.5),
         (None, "Decrement", 2, -2),
+        (3, "Decrement", 0.5, 2.5),
         (None, "Add", "x", ["x"]),
         ([1], "Add", 1, [1, 1]),
         ([1], "AddUnique", 1, [1]),
+        ([1], "AddUnique", 1.0, [1]),
+        ([True], "AddUnique", 1, [True, 1]),
+        ([{"x": 1}], "AddUnique", "x", [{"x": 1}, "x"]),
         (None, "AddUnique", 1, [1]),
         ([1, 2, 1], "Remove", 1, [2]),
+        ([True, "1", 1], "Remove", 1, [True, "1"]),
         (None, "Remove", 1, []),
         (None, "IncrementFrom", 0, 1),
+        (2, "IncrementFrom", 2, 3),
+        (None, "IncrementSet", 1, 1),
+        (1, "IncrementSet", 2, 2),
         (4, "IncrementSet", 9, 9),
     ],
 )
@@ -114,17 +213,66 @@ def test_operations(old, operation, value, new):
 @pytest.mark.parametrize(
     ("old", "operation", "value"),
     [
+        (1, "IncrementFrom", 2),
+        (None, "IncrementFrom", 2),
+        (3, "IncrementFrom", 2),
+        (2, "IncrementSet", 2),
+        (3, "IncrementSet", 2),
+        (None, "IncrementSet", 0),
+    ],
+)
+def test_a_stale_version_leaves_the_whole_record_alone(old, operation, value):
+    """algolia.com/doc/rest-api/search/partial-update-object, the examples of both operations."""
+    staged = stage(a={"version": old}) if old is not None else stage()
+    body = {"objectID": "a", "version": {"_operation": operation, "value": value}, "other": 1}
+    assert staged.apply("partialUpdateObject", body, 0) == "a"
+    assert staged.changes == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "operation", "value"),
+    [
         ("x", "Increment", 1),
         (1, "Increment", "1"),
         (True, "Increment", 1),
+        (1e308, "Increment", 1e308),
         (1, "Add", 1),
         ([], "Add", None),
+        ([], "Add", True),
+        ([], "Remove", ["a"]),
+        (1.5, "IncrementFrom", 1),
+        (1, "IncrementSet", 2.5),
         (1, [], 1),
+        (1, "Multiply", 1),
+        (1, None, 1),
     ],
 )
 def test_operations_that_do_not_fit(old, operation, value):
     with pytest.raises(AlgoliaError):
         merge(old, {"_operation": operation, "value": value})
+
+
+def test_a_number_beyond_64_bits_is_refused():
+    staged = stage(a={"n": 2**63})
+    body = {"objectID": "a", "n": {"_operation": "Increment", "value": 2**63}}
+    with pytest.raises(AlgoliaError, match="Number out of range") as refused:
+        staged.apply("partialUpdateObject", body, 4)
+    assert (refused.value.position, refused.value.object_id) == (4, "a")
+
+
+def test_a_record_nested_too_deep_is_refused():
+    deep = []
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(AlgoliaError, match="Invalid record: Recursion limit reached"):
+        stage().apply("addObject", {"objectID": "a", "deep": deep}, 0)
+
+
+def test_hidden_attributes_inside_arrays():
+    record = {"objectID": "a", "offers": [{"price": 1, "cost": 2}, 3, {"cost": 4}], "cost": 5}
+    shown = project(record, None, ["offers.cost"])
+    assert shown == {"objectID": "a", "offers": [{"price": 1}, 3, {}], "cost": 5}
+    assert project(record, ["offers"], ["offers.cost"]) == {"objectID": "a", "offers": [{"price": 1}, 3, {}]}
 
 
 def test_projection_leaves_the_record_alone():

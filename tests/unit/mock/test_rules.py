@@ -1,4 +1,4 @@
-"""Rules: saved, found, triggered, and what they do to a search."""
+"""Rules over HTTP: kept, found, and what they make of a search's parameters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from algosync.mock.server import MockAlgolia
 
 @pytest.fixture(autouse=True)
 def _products(client):
-    client.set_settings("p", {"attributesForFaceting": ["brand"]})
+    client.set_settings("p", {"attributesForFaceting": ["brand", "color"], "searchableAttributes": ["name"]})
+    colors = (["red"], ["blue"], ["red", "blue"], ["Sky Blue"])
     client.save_objects(
-        "p", [{"objectID": o, "name": "thing", "brand": b} for o, b in zip("abcd", "wxyz", strict=True)]
+        "p",
+        [
+            {"objectID": o, "name": "thing", "brand": b, "color": c}
+            for o, b, c in zip("abcd", "wxyz", colors, strict=True)
+        ],
     )
 
 
@@ -46,6 +51,12 @@ def test_context_rules_are_applied(client):
     assert search(client, ruleContexts=["seg-a"], enableRules=False)[0].applied_rules is None
 
 
+def test_at_most_ten_contexts(client):
+    assert search(client, ruleContexts=[f"c{i}" for i in range(10)])[0].nb_hits == 4
+    with pytest.raises(RequestException, match="ruleContexts"):
+        search(client, ruleContexts=[f"c{i}" for i in range(11)])
+
+
 @pytest.mark.parametrize("merging", ["first", "merge"])
 def test_two_rules_and_the_querys_own_filters(client, algolia: MockAlgolia, merging):
     algolia.rules_merge = merging
@@ -58,133 +69,134 @@ def test_two_rules_and_the_querys_own_filters(client, algolia: MockAlgolia, merg
     assert order == expected[merging]
 
 
-def test_precedence_is_pattern_then_context_then_id(client):
-    client.save_rules(
-        "p",
-        [
-            rule("a-always", params={"hitsPerPage": 1}),
-            rule("b-context", "c", params={"hitsPerPage": 2}),
-            rule("c-pattern", pattern="thing", params={"hitsPerPage": 3}),
-        ],
-    )
-    answer, _ = search(client, "thing", ruleContexts=["c"])
+@pytest.mark.parametrize(("merging", "expected"), [("first", "abc"), ("merge", "b")])
+def test_hard_filters_of_rules_and_the_query(client, algolia: MockAlgolia, merging, expected):
+    algolia.rules_merge = merging
+    rules = [
+        rule("r1", "c", params={"filters": "NOT brand:z", "facetFilters": [["color:red", "color:blue"]]}),
+        rule("r2", "c", params={"filters": "NOT brand:w", "numericFilters": ["price = 1"], "tagFilters": ["t"]}),
+    ]
+    client.save_rules("p", rules)
+    client.partial_update_objects("p", [{"objectID": o, "price": 1, "_tags": ["t"]} for o in "abc"])
+    own = {"filters": "brand:x OR brand:w", "facetFilters": ["color:blue"], "numericFilters": ["price < 9"]}
+    answer, order = search(client, ruleContexts=["c"], **own)
+    assert "".join(sorted(order)) == expected
+    assert len(answer.applied_rules) == 2
+
+
+@pytest.mark.parametrize("merging", ["first", "merge"])
+def test_other_parameters_are_the_first_rules(client, algolia: MockAlgolia, merging):
+    algolia.rules_merge = merging
+    rules = [
+        rule("a-always", params={"hitsPerPage": 1, "attributesToRetrieve": ["brand"]}),
+        rule("b-context", "c", params={"hitsPerPage": 2}),
+        rule("c-pattern", pattern="thing", params={"hitsPerPage": 3}),
+    ]
+    client.save_rules("p", rules)
+    answer, _ = search(client, "thing", ruleContexts=["c"], hitsPerPage=9)
     assert [applied["objectID"] for applied in answer.applied_rules] == ["c-pattern", "b-context", "a-always"]
     assert answer.hits_per_page == 3
+    assert answer.hits[0].brand == "w"
+    assert not hasattr(answer.hits[0], "name")
 
 
+@pytest.mark.parametrize("merging", ["first", "merge"])
 @pytest.mark.parametrize(
-    ("anchoring", "query", "triggered"),
+    ("query", "changes", "expected"),
     [
-        ("is", "red thing", True),
-        ("is", "big red thing", False),
-        ("startsWith", "Red THING new", True),
-        ("startsWith", "a red thing", False),
-        ("endsWith", "a red thing", True),
-        ("endsWith", "red thing new", False),
-        ("contains", "a red thing new", True),
-        ("contains", "red new thing", False),
+        ("Cheap Thing", [{"remove": ["cheap"]}], "Thing"),
+        ("T-shirt, cheap!", [{"remove": ["cheap"]}], "T-shirt,"),
+        ("cheap thing cheap", [{"edits": [{"type": "remove", "delete": "CHÉAP"}]}], "thing"),
+        ("a phone", [{"edits": [{"type": "replace", "delete": "phone", "insert": "Smart Phone"}]}], "a Smart Phone"),
+        ("new york shirt", [{"remove": ["new york", "york", "!"]}], "shirt"),
+        ("one two", [{"remove": ["one"]}, {"edits": [{"type": "replace", "delete": "two", "insert": "2"}]}], "2"),
+        ("one two", ["whole", {"remove": ["two"]}], "whole"),
+        ("one two", [{"remove": ["one"]}, "whole"], "two"),
+        ("one two", ["first", "second"], "first"),
+        ("red shirt sky blue", [{"remove": ["{facet:color}"]}], "shirt"),
+        ("sky blue shirt", [{"edits": [{"type": "replace", "delete": "{facet:color}", "insert": "any"}]}], "any shirt"),
+        ("red blue shirt", [{"remove": ["{facet:color} shirt"]}], "red"),
+        ("red shirt", [{"remove": ["{facet:brand}"]}], "red shirt"),
     ],
 )
-def test_anchoring(client, anchoring, query, triggered):
-    client.save_rules("p", [rule("r", pattern="red thing", anchoring=anchoring, params={"query": "thing"})])
-    answer, _ = search(client, query)
-    assert (answer.applied_rules is not None) is triggered
-    assert (answer.nb_hits == 4) is triggered
-
-
-def test_enabled_and_validity(client):
-    ended = [{"from": 0, "until": 10}]
-    running = [{"from": 0, "until": 10}, {"from": 1_600_000_000, "until": 9_999_999_999}]
+def test_rules_change_the_query(client, algolia: MockAlgolia, merging, query, changes, expected):
+    algolia.rules_merge = merging
+    # The second rule has no pattern, so that it comes second and shares no words with the first.
+    names = ["{facet:color}" if "facet" in str(changes) else query, None]
     client.save_rules(
         "p",
-        [
-            rule("off", params=boost("x"), enabled=False),
-            rule("ended", params=boost("y"), validity=ended),
-            rule("running", params=boost("z"), validity=running),
-        ],
+        [rule(f"r{n}", pattern=names[n], params={"query": change}) for n, change in enumerate(changes)],
     )
-    assert search(client)[0].applied_rules == [{"objectID": "running"}]
+    assert search(client, query)[0].query == expected
 
 
-def test_promote_and_hide(client):
-    promote = [{"objectID": "d", "position": 0}, {"objectIDs": ["c", "gone"], "position": 2}]
-    client.save_rules("p", [rule("r", pattern="thing", promote=promote, hide=[{"objectID": "a"}])])
-    answer, order = search(client, "thing")
-    assert list(order) == ["d", "b", "c"]
-    assert [hit.ranking_info.promoted for hit in answer.hits] == [True, None, True]
-    assert list(search(client, "thing", filters="brand:x")[1]) == ["d", "b", "c"]
-    client.save_rules("p", [rule("r", pattern="thing", promote=promote, filterPromotes=True)])
-    assert list(search(client, "thing", filters="brand:x OR brand:y")[1]) == ["b", "c"]
-    client.save_rules("p", [rule("r", pattern="other", promote=promote)])
-    answer, order = search(client, "other")
-    assert list(order) == ["d", "c"], "promoted records need not match the query"
-
-
-def test_rules_change_the_query(client):
-    client.save_rules("p", [rule("r", pattern="cheap", params={"query": {"remove": ["cheap"]}, "filters": "brand:w"})])
-    answer, order = search(client, "cheap thing")
-    assert (answer.query, list(order)) == ("thing", ["a"])
-
-
-def test_a_condition_on_filters(client):
-    conditions = [{"filters": "brand:x"}]
-    client.save_rules("p", [{"objectID": "r", "conditions": conditions, "consequence": {"params": {"hitsPerPage": 1}}}])
-    assert search(client, filters="brand:x")[0].applied_rules == [{"objectID": "r"}]
-    assert search(client, facetFilters=["brand:x"])[0].applied_rules == [{"objectID": "r"}]
-    assert search(client, filters="brand:y")[0].applied_rules is None
-
-
-def test_keeping_rules(client, algolia):
-    client.save_rules(
-        "p", [rule(f"r{i:02}", f"ctx-{i % 2}", params=boost("x"), description=f"no {i}") for i in range(25)]
-    )
-    assert algolia.operations["saveRule"] == 25
-    page = client.search_rules("p", {"hitsPerPage": 10, "page": 2})
-    assert ([each.object_id for each in page.hits], page.nb_hits, page.nb_pages) == (
-        [f"r{i}" for i in range(20, 25)],
-        25,
-        3,
-    )
-    assert client.search_rules("p", {"context": "ctx-1"}).nb_hits == 12
-    assert client.search_rules("p", {"query": "no 7"}).nb_hits == 1
-    assert client.get_rule("p", "r07").description == "no 7"
-    client.delete_rule("p", "r07")
-    with pytest.raises(RequestException, match="ObjectID does not exist"):
-        client.get_rule("p", "r07")
-    client.save_rule("p", "solo", rule("solo", params=boost("x"), enabled=False))
-    assert client.search_rules("p", {"enabled": False}).nb_hits == 1
-    seen = []
-    client.browse_rules("p", lambda answer: seen.extend(each.object_id for each in answer.hits))
-    assert len(seen) == 25
-    client.save_rules("p", [rule("only", params=boost("x"))], clear_existing_rules=True)
-    assert list(algolia.content()["p"]["rules"]) == ["only"]
-    client.clear_rules("p")
-    assert algolia.content()["p"]["rules"] == {}
-
-
+@pytest.mark.parametrize("merging", ["first", "merge"])
 @pytest.mark.parametrize(
-    "wrong",
+    ("disjunctive", "query", "expected"),
     [
-        {"objectID": "r"},
-        {"consequence": {}},
-        {"objectID": "r", "consequence": {"params": {"unknown": 1}}},
-        {"objectID": "r", "consequence": {"params": {"optionalFilters": ["a:b<score=70000>"]}}},
-        {"objectID": "r", "consequence": {}, "conditions": [{"context": "not a context!"}]},
-        {"objectID": "r", "consequence": {}, "conditions": [{"pattern": "x"}]},
-        {"objectID": "r", "consequence": {}, "conditions": [{"filters": "a:b OR a:c"}]},
-        {"objectID": "r", "consequence": {}, "conditions": [{"context": "a"}] * 26},
-        {"objectID": "r", "consequence": {"promote": [{"objectID": "a"}]}},
-        {"objectID": "r", "consequence": {"hide": ["a"]}},
-        {"objectID": "r", "consequence": {}, "validity": [{"from": "x"}]},
-        {"objectID": "r", "consequence": {}, "nonsense": 1},
+        (False, "red", "ac"),
+        (False, "red and BLUE", "c"),
+        (True, "red and blue", "abc"),
+        (True, "sky blue or red", "acd"),
     ],
 )
-def test_rules_that_are_refused(client, algolia, wrong):
-    good = rule("good", params=boost("x"))
-    with pytest.raises(RequestException) as refused:
-        client.save_rules("p", [good, wrong])
-    assert refused.value.status_code == 400
-    assert algolia.content()["p"]["rules"] == {}, "all or nothing"
+def test_automatic_facet_filters(client, algolia: MockAlgolia, merging, disjunctive, query, expected):
+    algolia.rules_merge = merging
+    automatic = [{"facet": "color", "disjunctive": disjunctive}, "brand"]
+    params = {"automaticFacetFilters": automatic, "query": ""}
+    client.save_rules("p", [rule("r", pattern="{facet:color}", params=params)])
+    assert "".join(search(client, query)[1]) == expected
+    refined = search(client, query, facetFilters=["color:red"])[1]
+    assert list(refined) == [object_id for object_id in expected if object_id in "ac"], "added to the query's own"
+
+
+@pytest.mark.parametrize("merging", ["first", "merge"])
+def test_automatic_optional_facet_filters(client, algolia: MockAlgolia, merging):
+    algolia.rules_merge = merging
+    automatic = [{"facet": "color", "score": 5}]
+    params = {"automaticOptionalFacetFilters": automatic, "query": ""}
+    client.save_rules("p", [rule("r", pattern="{facet:color}", params=params)])
+    assert search(client, "red blue")[1] == {"c": 10, "a": 5, "b": 5, "d": 0}
+    assert search(client, "red blue", optionalFilters=["brand:z<score=7>"])[1] == {"c": 10, "d": 7, "a": 5, "b": 5}
+    automatic[0]["disjunctive"] = True
+    client.save_rules("p", [rule("r", pattern="{facet:color}", params=params)])
+    assert search(client, "red blue")[1] == {"a": 5, "b": 5, "c": 5, "d": 0}
+
+
+def test_placeholders_know_the_values_of_the_records_as_they_are(client):
+    params = {"automaticFacetFilters": ["color"], "query": {"remove": ["{facet:color}"]}}
+    client.save_rules("p", [rule("r", pattern="{facet:color}", params=params)])
+    client.save_object("p", {"objectID": "e", "name": "thing", "color": "green"})
+    client.partial_update_object("p", "d", {"color": ["-dark", "1984"]})
+    assert list(search(client, "green thing")[1]) == ["e"]
+    assert list(search(client, "dark thing")[1]) == list(search(client, "1984 thing")[1]) == ["d"]
+    assert search(client, "sky blue thing")[0].applied_rules == [{"objectID": "r"}], "blue is a color of others"
+    client.delete_objects("p", ["b", "c"])
+    assert search(client, "sky blue thing")[0].applied_rules is None
+    client.set_settings("p", {"attributesForFaceting": ["brand"]})
+    assert search(client, "green thing")[0].applied_rules is None, "a facet that is not declared"
+
+
+def test_spellings_of_a_value_are_one(client):
+    client.save_object("p", {"objectID": "e", "name": "thing", "color": "RED"})
+    client.save_rules(
+        "p", [rule("r", pattern="{facet:color}", params={"automaticFacetFilters": ["color"], "query": ""})]
+    )
+    assert "".join(search(client, "Red")[1]) == "ace"
+
+
+def test_a_redirect_to_another_index_is_told_not_made(client):
+    client.save_rules("p", [rule("r", redirect={"indexName": "other"}), rule("s", redirect={"indexName": "third"})])
+    answer, order = search(client)
+    assert len(order) == 4
+    [told] = answer.redirect.index
+    assert (told.source, told.dest, told.succeed, told.data.rule_object_id) == ("p", "other", False, "r")
+    assert "redirect" in answer.message
+
+
+def test_data_of_several_rules_comes_in_their_order(client):
+    client.save_rules("p", [rule("b", userData={"m": 2}), rule("a", userData={"m": 1}), rule("c")])
+    assert search(client)[0].user_data == [{"m": 1}, {"m": 2}]
 
 
 def test_an_index_may_switch_rules_off(client):
@@ -192,3 +204,96 @@ def test_an_index_may_switch_rules_off(client):
     client.set_settings("p", {"enableRules": False})
     assert search(client)[0].applied_rules is None
     assert search(client, enableRules=True)[0].applied_rules == [{"objectID": "r"}]
+
+
+def test_validity_goes_by_the_clock_of_the_application(client, algolia: MockAlgolia, monkeypatch):
+    client.save_rules("p", [rule("r", validity=[{"from": 100, "until": 200}])])
+    seen = []
+    for now_s in (99, 100, 199, 200):
+        monkeypatch.setattr(algolia, "now_ms", lambda now_s=now_s: now_s * 1000)
+        seen.append(search(client)[0].applied_rules is not None)
+    assert seen == [False, True, True, False]
+
+
+def test_keeping_rules(client, algolia):
+    saved = client.save_rules("p", [rule(f"r{i:02}", params=boost("x")) for i in range(3)], forward_to_replicas=True)
+    client.wait_for_task("p", saved.task_id)
+    assert algolia.operations["saveRule"] == 3
+    assert client.get_rule("p", "r01").to_dict() == rule("r01", params=boost("x"))
+    gone = client.delete_rule("p", "r01")
+    assert (gone.task_id > saved.task_id, gone.updated_at[-1]) == (True, "Z")
+    with pytest.raises(RequestException, match="ObjectID does not exist"):
+        client.get_rule("p", "r01")
+    client.delete_rule("p", "r01")
+    assert client.save_rule("p", "solo", rule("solo")).task_id > gone.task_id
+    assert sorted(algolia.content()["p"]["rules"]) == ["r00", "r02", "solo"]
+    client.save_rules("p", [rule("only", params=boost("x"))], clear_existing_rules=True)
+    assert list(algolia.content()["p"]["rules"]) == ["only"]
+    client.clear_rules("p")
+    assert algolia.content()["p"]["rules"] == {}
+
+
+def test_finding_rules(client):
+    kept = [rule(f"r{i:02}", f"ctx-{i % 2}", description=f"Number {i}", enabled=i != 7) for i in range(25)]
+    client.save_rules("p", [*kept, rule("by-text", pattern="Red Shoes", anchoring="startsWith")])
+    page = client.search_rules("p", {"hitsPerPage": 10, "page": 2})
+    assert [each.object_id for each in page.hits] == [f"r{i}" for i in range(19, 25)]
+    assert (page.nb_hits, page.nb_pages, page.page) == (26, 3, 2)
+
+    def found(**asked):
+        return [each.object_id for each in client.search_rules("p", asked).hits]
+
+    assert len(found(context="ctx-1")) == 12
+    assert found(context="ctx") == []
+    assert found(query="number 7") == found(enabled=False) == ["r07"]
+    assert len(found(enabled=True, hitsPerPage=100)) == 25
+    assert len(found(enabled=None, hitsPerPage=100)) == 26
+    assert found(query="shoe RED") == found(anchoring="startsWith") == found(query="by-text") == ["by-text"]
+    assert found(query="elsewhere") == found(anchoring="is") == found(page=9) == []
+    seen = []
+    client.browse_rules("p", lambda answer: seen.extend(each.object_id for each in answer.hits), {"hitsPerPage": 5})
+    assert len(seen) == len(set(seen)) == 26
+    client.save_rules("p", client.search_rules("p", {"query": "red"}).hits)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"page": -1}, {"hitsPerPage": 0}, {"hitsPerPage": 1001}, {"page": True}, {"anchoring": "x"}, {"other": 1}]
+    + [{name: 5} for name in ("query", "context", "enabled", "anchoring")],
+)
+def test_searches_for_rules_that_are_refused(client, wrong):
+    with pytest.raises(RequestException) as refused:
+        client.custom_post("1/indexes/p/rules/search", body=wrong)
+    assert refused.value.status_code == 400
+    assert next(iter(wrong)) in str(refused.value)
+
+
+def test_a_search_for_rules_may_be_encoded(client):
+    client.save_rules("p", [rule("a", "c"), rule("b", "c", enabled=False)])
+    found = client.custom_post("1/indexes/p/rules/search", body={"params": "context=c&enabled=false&hitsPerPage=5"})
+    assert [each["objectID"] for each in found["hits"]] == ["b"]
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(client, algolia):
+    with pytest.raises(RequestException, match="Invalid rule: consequence is missing") as refused:
+        client.save_rules("p", [rule("good"), {"objectID": "r"}])
+    assert refused.value.status_code == 400
+    with pytest.raises(RequestException, match="expected an array of rules"):
+        client.custom_post("1/indexes/p/rules/batch", body={"objectID": "r", "consequence": {}})
+    assert algolia.content()["p"]["rules"] == {}
+    assert algolia.operations["saveRule"] == 0
+
+
+def test_rules_of_an_index_that_is_not_there(client):
+    calls = (
+        lambda: client.get_rule("q", "r"),
+        lambda: client.search_rules("q"),
+        lambda: client.delete_rule("q", "r"),
+        lambda: client.clear_rules("q"),
+    )
+    for call in calls:
+        with pytest.raises(RequestException, match="Index q does not exist") as refused:
+            call()
+        assert refused.value.status_code == 404
+    client.save_rules("q", [rule("r")])
+    assert client.get_rule("q", "r").object_id == "r"

@@ -1,12 +1,12 @@
-"""Search through the official client: matching, ranking, facets, pages, refusals."""
+"""Search through the official client: what is found, in which order, and what of it an answer shows."""
 
 from __future__ import annotations
 
-import orjson
+import json
+import re
+
 import pytest
 from algoliasearch.http.exceptions import RequestException
-
-from algosync.mock.engine.parameters import KNOWN
 
 
 def found(client, query="", index="p", **params):
@@ -19,6 +19,10 @@ def info(client, query, **params):
     return {hit.object_id: hit.ranking_info for hit in answer.hits}
 
 
+def raw(client, **params):
+    return json.loads(client.search_single_index_with_http_info("p", params).raw_data)
+
+
 def load(client, *records, **settings):
     if settings:
         client.set_settings("p", settings)
@@ -27,17 +31,6 @@ def load(client, *records, **settings):
 
 def names(**records):
     return [{"objectID": key, "name": name} for key, name in records.items()]
-
-
-def test_the_answers_shape(client):
-    load(client, *names(a="red shoe", b="blue shoe"))
-    answer = client.search_single_index("p", {"query": "shoe", "hitsPerPage": 1, "clickAnalytics": True})
-    assert (answer.nb_hits, answer.nb_pages, answer.page, answer.hits_per_page) == (2, 2, 0, 1)
-    assert answer.query == "shoe"
-    assert answer.params == "query=shoe&hitsPerPage=1&clickAnalytics=true"
-    assert len(answer.query_id) == 32
-    assert answer.exhaustive.nb_hits is True
-    assert answer.applied_rules is None
 
 
 def test_words_prefixes_and_accents(client):
@@ -62,12 +55,12 @@ def test_words_prefixes_and_accents(client):
         ("keebord", None),
         ("kebobard", 2),
         ("leyboard", 2),
-        ("layboard", None),
+        ("layboard", 3),
         ("cat", 0),
         ("cut", None),
         ("mouse", 0),
         ("muose", 1),
-        ("nouse", None),
+        ("nouse", 2),
     ],
 )
 def test_typos_by_word_length(client, query, typos):
@@ -188,135 +181,6 @@ def test_filters(client):
     assert found(client, tagFilters=["t"]) == ["a"]
 
 
-def test_facets_and_their_counts(client):
-    records = [{"objectID": str(i), "brand": "AB"[i % 2], "price": i, "hidden": "h"} for i in range(5)]
-    load(client, *records, attributesForFaceting=["searchable(brand)", "price", "filterOnly(hidden)"])
-    answer = client.search_single_index(
-        "p", {"facets": ["brand", "price", "hidden", "unknown"], "filters": "price < 4"}
-    )
-    assert answer.facets["brand"] == {"A": 2, "B": 2}
-    assert set(answer.facets) == {"brand", "price"}
-    stats = answer.facets_stats["price"]
-    assert (stats.min, stats.max, stats.avg, stats.sum) == (0, 3, 1.5, 6)
-    everything = client.search_single_index("p", {"facets": ["*"], "maxValuesPerFacet": 1})
-    assert everything.facets == {"brand": {"A": 3}, "price": {"0": 1}}
-    values = client.search_for_facet_values("p", "brand", {"facetQuery": "b"})
-    assert [(hit.value, hit.highlighted, hit.count) for hit in values.facet_hits] == [("B", "<em>B</em>", 2)]
-    with pytest.raises(RequestException, match="Cannot search in `price` attribute"):
-        client.search_for_facet_values("p", "price", {"facetQuery": "1"})
-
-
-def test_pages(client):
-    load(client, *({"objectID": f"{i:04}"} for i in range(1100)))
-    assert found(client, page=2, hitsPerPage=3) == ["0006", "0007", "0008"]
-    assert found(client, offset=5, length=2) == ["0005", "0006"]
-    answer = client.search_single_index("p", {"hitsPerPage": 100, "page": 10})
-    assert (answer.nb_hits, answer.nb_pages, answer.hits) == (1100, 10, [])
-    assert "you can only fetch the 1000 hits" in answer.message
-    assert client.search_single_index("p", {"hitsPerPage": 0}).nb_hits == 1100
-
-
-def test_distinct(client):
-    rows = [("a", "g1", 1), ("b", "g1", 3), ("c", "g2", 2), ("d", None, 0), ("e", None, 0), ("f", "g1", 2)]
-    load(
-        client,
-        *({"objectID": o, "group": g, "n": n} for o, g, n in rows),
-        attributeForDistinct="group",
-        customRanking=["desc(n)"],
-    )
-    assert found(client) == ["b", "c", "f", "a", "d", "e"]
-    assert found(client, distinct=True) == ["b", "c", "d", "e"]
-    assert found(client, distinct=2) == ["b", "c", "f", "d", "e"]
-
-
-def test_what_is_retrieved(client):
-    load(client, {"objectID": "a", "x": 1, "y": {"z": 2, "w": 3}})
-
-    def shown(*wanted):
-        hit = client.search_single_index("p", {"attributesToRetrieve": list(wanted)}).hits[0].to_dict()
-        return {name: value for name, value in hit.items() if not name.startswith("_")}
-
-    assert shown("x") == {"objectID": "a", "x": 1}
-    assert shown("y.z") == {"objectID": "a", "y": {"z": 2}}
-    assert shown("y", "y.z") == {"objectID": "a", "y": {"z": 2, "w": 3}}
-    assert shown("*", "-y") == {"objectID": "a", "x": 1}
-    assert shown() == {"objectID": "a"}
-
-
-def test_several_searches_at_once(client):
-    client.set_settings("p", {"attributesForFaceting": ["searchable(brand)"]})
-    load(client, {"objectID": "a", "brand": "X"})
-    requests = [
-        {"indexName": "p", "query": "x", "hitsPerPage": 2},
-        {"indexName": "p", "params": "query=nothing&facets=%5B%22brand%22%5D&hitsPerPage=3"},
-        {"indexName": "p", "type": "facet", "facet": "brand", "facetQuery": "x"},
-    ]
-    hits, encoded, facet = (result.actual_instance for result in client.search({"requests": requests}).results)
-    assert (hits.nb_hits, hits.index, encoded.nb_hits, encoded.hits_per_page) == (1, "p", 0, 3)
-    assert facet.facet_hits[0].value == "X"
-
-
-def test_parameters_that_do_not_exist_or_fit(client):
-    load(client, {"objectID": "a"})
-    for params, message in [
-        ({"foo": 1}, "Unknown parameter: foo"),
-        ({"hitsPerPage": "x"}, 'Invalid value for "hitsPerPage" parameter'),
-        ({"hitsPerPage": 1001}, "integer between 0 and 1000"),
-        ({"page": -1}, 'Invalid value for "page"'),
-        ({"getRankingInfo": 1}, 'Invalid value for "getRankingInfo"'),
-        ({"query": "é" * 300}, "string shorter than 512 bytes"),
-        ({"ruleContexts": [str(i) for i in range(11)]}, "at most 10 contexts"),
-        ({"filters": "a AND"}, "filters: Unexpected token end of filter expected filter at col 5"),
-        ({"facets": 3}, "array of strings"),
-    ]:
-        with pytest.raises(RequestException) as refused:
-            client.search_single_index("p", params)
-        assert refused.value.status_code == 400
-        assert message in str(refused.value)
-    with pytest.raises(RequestException, match="Index nowhere does not exist") as missing:
-        client.search_single_index("nowhere", {})
-    assert missing.value.status_code == 404
-
-
-def test_every_parameter_of_the_client_is_known():
-    from algoliasearch.search.models import search_params_object
-
-    assert set(search_params_object._ALIASES.values()) <= KNOWN
-
-
-def test_parameters_read_but_not_acted_on_are_named(client):
-    load(client, {"objectID": "a"})
-    assert client.search_single_index("p", {"userToken": "u", "analytics": False}).message is None
-    message = client.search_single_index("p", {"aroundLatLng": "1,2", "synonyms": True}).message
-    assert message == "Ignored by the mock: aroundLatLng, synonyms"
-
-
-def test_settings(client):
-    load(client, {"objectID": "a"})
-    defaults = client.get_settings("p")
-    assert (defaults.hits_per_page, defaults.ranking[:2], defaults.attributes_for_faceting) == (
-        20,
-        ["typo", "geo"],
-        None,
-    )
-    client.set_settings("p", {"attributesForFaceting": ["brand"], "hitsPerPage": 3})
-    client.set_settings("p", {"hitsPerPage": None})
-    changed = client.get_settings("p")
-    assert (changed.attributes_for_faceting, changed.hits_per_page) == (["brand"], 20)
-    client.set_settings("p", orjson.loads(changed.to_json()))
-    for wrong in (
-        {"nonsense": 1},
-        {"hitsPerPage": "x"},
-        {"attributesForFaceting": ["filterOnly(searchable(a))"]},
-        {"attributesForFaceting": ["bogus(a)"]},
-        {"customRanking": ["popularity"]},
-        {"searchableAttributes": ["sorted(a)"]},
-    ):
-        with pytest.raises(RequestException) as refused:
-            client.set_settings("p", wrong)
-        assert refused.value.status_code == 400
-
-
 def test_changes_are_seen_by_the_next_search(client):
     load(
         client,
@@ -341,22 +205,208 @@ def test_changes_are_seen_by_the_next_search(client):
     assert found(client) == []
 
 
-def test_distinct_by_numbers(client):
-    groups = [("a", 7), ("b", 7.0), ("c", 8), ("d", None), ("e", "7"), ("f", None), ("g", 7)]
-    rows = [{"objectID": name, "group": group} for name, group in groups]
-    load(client, *rows, attributeForDistinct="group")
-    assert found(client, distinct=True) == ["a", "c", "d", "e", "f"]
-    assert found(client, distinct=2) == ["a", "b", "c", "d", "e", "f"]
+def test_the_answers_shape(client):
+    load(client, *names(a="red shoe", b="blue shoe"), attributesForFaceting=["name"])
+    answer = raw(client, query="shoe", hitsPerPage=1, clickAnalytics=True, facets=["name"])
+    assert list(answer) == [
+        *("hits", "nbHits", "page", "nbPages", "hitsPerPage", "facets", "exhaustiveFacetsCount", "exhaustiveNbHits"),
+        *("exhaustiveTypo", "exhaustive", "query", "params", "queryID", "renderingContent", "processingTimeMS"),
+        *("processingTimingsMS", "serverTimeMS"),
+    ]
+    assert (answer["nbHits"], answer["nbPages"], answer["page"], answer["hitsPerPage"]) == (2, 2, 0, 1)
+    assert answer["exhaustive"] == {"facetsCount": True, "facetValues": True, "nbHits": True, "typo": True}
+    assert answer["params"] == "query=shoe&hitsPerPage=1&clickAnalytics=true&facets=%5B%22name%22%5D"
+    assert re.fullmatch("[0-9a-f]{32}", answer["queryID"])
+    plain = raw(client, typoTolerance=False)
+    assert plain["exhaustive"] == {"nbHits": True}
+    assert not plain.keys() & {"exhaustiveTypo", "facets", "queryID", "index", "message", "parsedQuery", "abTestID"}
 
 
-def test_a_number_and_the_same_as_text_are_one_facet_value(client):
-    rows = [{"objectID": "a", "n": "3"}, {"objectID": "b", "n": 3}, {"objectID": "c", "n": ["3", 3]}]
-    load(client, *rows, attributesForFaceting=["n"])
-    assert client.search_single_index("p", {"facets": ["n"]}).facets == {"n": {"3": 3}}
+def test_ranking_info(client):
+    records = [{"objectID": "a", "t": "red shoe", "b": "x"}, {"objectID": "b", "t": "red shoes", "b": "y"}]
+    load(client, *records, searchableAttributes=["t"], attributesForFaceting=["b"])
+    answer = raw(client, query="Red  shoe", getRankingInfo=True, optionalFilters=["b:y<score=3>"])
+    assert (answer["indexUsed"], answer["parsedQuery"], answer["timeoutCounts"]) == ("p", "red shoe", False)
+    assert [hit["_rankingInfo"] for hit in answer["hits"]] == [
+        {
+            "nbTypos": 0,
+            "firstMatchedWord": 0,
+            "proximityDistance": 1,
+            "userScore": score,
+            "geoDistance": 0,
+            "geoPrecision": 1,
+            "nbExactWords": exact,
+            "words": 2,
+            "filters": filters,
+        }
+        for score, exact, filters in ((2, 1, 3), (1, 2, 0))
+    ]
 
 
-def test_settings_that_are_not_heeded_are_named(client):
-    load(client, {"objectID": "a"}, ignorePlurals=True, removeWordsIfNoResults="none", hitsPerPage=5)
-    assert client.search_single_index("p", {}).message == "Ignored by the mock: ignorePlurals"
-    message = client.search_single_index("p", {"synonyms": True}).message
-    assert message == "Ignored by the mock: ignorePlurals, synonyms"
+def test_what_is_retrieved(client):
+    load(client, {"objectID": "a", "x": 1, "y": {"z": 2, "w": 3}, "author": {"name": "Agatha Christie", "born": 1890}})
+
+    def shown(*wanted):
+        hit = client.search_single_index("p", {"attributesToRetrieve": list(wanted)}).hits[0].to_dict()
+        return {name: value for name, value in hit.items() if not name.startswith("_")}
+
+    assert shown("x") == {"objectID": "a", "x": 1}
+    assert shown("y.z") == {"objectID": "a", "y": {"z": 2}}
+    assert shown("y", "y.z") == {"objectID": "a", "y": {"z": 2, "w": 3}}
+    assert shown("*", "-y", "-author") == {"objectID": "a", "x": 1}
+    assert shown() == {"objectID": "a"}
+    # algolia.com/doc/api-reference/api-parameters/attributesToRetrieve
+    assert shown("author.name") == {"objectID": "a", "author": {"name": "Agatha Christie"}}
+
+
+def test_unretrievable_attributes_are_hidden_everywhere_but_from_the_admin(connect):
+    """algolia.com/doc/api-reference/api-parameters/unretrievableAttributes."""
+    admin, reader = connect(), connect("mock-read")
+    settings = {"unretrievableAttributes": ["total_sales", "deep.secret"], "attributesToSnippet": ["*"]}
+    admin.set_settings("p", settings)
+    admin.save_object("p", {"objectID": "a", "total_sales": "9", "name": "n", "deep": {"secret": "s", "open": "o"}})
+    shown = raw(reader, attributesToRetrieve=["*", "total_sales"], attributesToHighlight=["*"])["hits"][0]
+    assert shown.keys() == {"objectID", "name", "deep", "_highlightResult", "_snippetResult"}
+    assert shown["deep"] == {"open": "o"}
+    for part in ("_highlightResult", "_snippetResult"):
+        assert shown[part].keys() == {"name", "deep"}
+        assert shown[part]["deep"].keys() == {"open"}
+    assert raw(admin)["hits"][0]["total_sales"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "query", "expected", "removed"),
+    [
+        ("none", "iphone 5 32gb", [], None),
+        ("lastWords", "iphone 5 32gb", ["5"], "iphone 5 <em>32gb</em>"),
+        ("lastWords", "iphone 7 32gb", ["5", "x"], "iphone <em>7</em> <em>32gb</em>"),
+        ("lastWords", "galaxy 5", [], None),
+        ("firstWords", "sparkly green iPhone", ["5", "x"], "<em>sparkly</em> <em>green</em> iPhone"),
+        ("firstWords", "iphone galaxy", [], None),
+        ("allOptional", "sparkly iphone galaxy", ["5", "x"], "<em>sparkly</em> <em>iphone</em> <em>galaxy</em>"),
+        ("allOptional", "galaxy", [], None),
+        ("allOptional", "iphone", ["5", "x"], None),
+    ],
+)
+def test_words_are_given_up_where_nothing_is_found(client, strategy, query, expected, removed):
+    """algolia.com/doc/guides/managing-results/optimize-search-results/empty-or-insufficient-results/in-depth/
+    why-use-remove-words-if-no-results."""
+    load(client, *names(**{"5": "iphone 5 16gb", "x": "iphone x 64gb"}), removeWordsIfNoResults=strategy)
+    assert sorted(found(client, query)) == expected
+    assert raw(client, query=query).get("queryAfterRemoval") == removed
+
+
+def test_at_most_five_words_are_given_up(client):
+    load(client, *names(a="one"))
+    words = [f"w{number}" for number in range(6)]
+    assert found(client, f"one {' '.join(words[:5])}", removeWordsIfNoResults="lastWords") == ["a"]
+    assert found(client, f"one {' '.join(words)}", removeWordsIfNoResults="lastWords") == []
+
+
+def test_words_that_were_given_up_rank_those_that_match_them_first(client):
+    load(client, *names(a="iphone x", b="iphone 5"))
+    assert found(client, "iphone 5 gold", removeWordsIfNoResults="lastWords") == ["b"]
+    answer = raw(client, query="iphone 5 gold", removeWordsIfNoResults="allOptional", getRankingInfo=True)
+    assert [(hit["objectID"], hit["_rankingInfo"]["words"]) for hit in answer["hits"]] == [("b", 2), ("a", 1)]
+
+
+def test_similar_query(client):
+    """algolia.com/doc/api-reference/api-parameters/similarQuery: words optional, no prefixes, `words` ranks first."""
+    load(client, *names(a="drama", b="comedy drama", c="crimes", d="comedi drama crimi"), ranking=["typo", "custom"])
+    answer = raw(client, query="ignored", similarQuery="comedy drama crime")
+    assert [hit["objectID"] for hit in answer["hits"]] == ["d", "b", "a", "c"]
+    assert answer["message"] == "Ignored by the mock: similarQuery"
+
+
+def test_typos_can_be_ruled_out_for_numbers_words_and_attributes(client):
+    """algolia.com/doc/api-reference/api-parameters: allowTyposOnNumericTokens, disableTypoToleranceOn…"""
+    load(
+        client,
+        {"objectID": "a", "sku": "12345", "name": "wheel"},
+        {"objectID": "b", "sku": "wheal", "name": "12346"},
+        searchableAttributes=["sku", "name"],
+    )
+    assert found(client, "12345") == ["a", "b"]
+    assert found(client, "12345", allowTyposOnNumericTokens=False) == ["a"]
+    assert found(client, "wheel") == ["a", "b"]
+    assert found(client, "wheel", disableTypoToleranceOnAttributes=["sku"]) == ["a"]
+    client.set_settings("p", {"disableTypoToleranceOnWords": ["Wheel", "1X2BCD"]})
+    assert found(client, "wheel") == ["a"]
+
+
+def test_restricted_to_what_is_not_searchable(client):
+    load(client, {"objectID": "a", "x": "word"}, searchableAttributes=["x", "unordered(y)"])
+    assert found(client, "word", restrictSearchableAttributes=[]) == ["a"]
+    assert found(client, "word", restrictSearchableAttributes=["y"]) == []
+    what = "invalid setting for restrictSearchableAttributes, attribute z is not in searchableAttributes setting"
+    with pytest.raises(RequestException, match=what) as refused:
+        client.search_single_index("p", {"restrictSearchableAttributes": ["x", "z"]})
+    assert refused.value.status_code == 400
+
+
+def test_only_the_fields_asked_for(client):
+    """algolia.com/doc/api-reference/api-parameters/responseFields: some cannot be left out."""
+    load(client, {"objectID": "a"})
+    answer = raw(client, responseFields=["nbHits", "query"], getRankingInfo=True, ignorePlurals=True)
+    assert answer.keys() == {
+        *("nbHits", "query", "message", "serverUsed", "indexUsed", "parsedQuery", "timeoutCounts", "timeoutHits")
+    }
+
+
+def test_rendering_content_of_the_settings_unless_the_search_has_its_own(client):
+    ordered = {"facetOrdering": {"facets": {"order": ["size", "brand"]}}}
+    load(client, {"objectID": "a"}, renderingContent=ordered)
+    assert raw(client)["renderingContent"] == ordered
+    assert raw(client, renderingContent={"redirect": {"url": "/x"}})["renderingContent"] == {"redirect": {"url": "/x"}}
+
+
+def test_natural_languages(client):
+    """algolia.com/doc/api-reference/api-parameters/naturalLanguages: all words optional, a context for rules."""
+    load(client, *names(a="cheap shoe", b="bag"))
+    client.save_rule(
+        "p",
+        "r",
+        {"objectID": "r", "conditions": [{"context": "natural_language"}], "consequence": {"userData": {"seen": True}}},
+    )
+    answer = raw(client, query="a very cheap shoe please", naturalLanguages=["en"])
+    assert ([hit["objectID"] for hit in answer["hits"]], answer["userData"]) == (["a"], [{"seen": True}])
+    assert answer["message"] == "Ignored by the mock: naturalLanguages"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("search -engine", "b"),
+        ("search-engine", "acd"),
+        ("-search", "e"),
+        ("-search engine", ""),
+        ('"-engine"', "acd"),
+        ('"search engine"', "ad"),
+        ('"serch engine"', ""),
+        ('"search eng"', ""),
+        ('best "search engine"', "a"),
+        ('"search engine', "acd"),
+        ('"" search', "abcd"),
+        ('"search" -"engine"', "acd"),
+        ("-nothing", "abcde"),
+    ],
+)
+def test_advanced_syntax(client, query, expected):
+    """algolia.com/doc/api-reference/api-parameters/advancedSyntax; open quotes and -"phrases" are not."""
+    rows = {"a": "best search engine", "b": "search party", "c": "engine search", "d": "a search engine", "e": "other"}
+    load(client, *names(**rows))
+    assert sorted(found(client, query, advancedSyntax=True, typoTolerance=False)) == list(expected)
+
+
+def test_features_of_the_advanced_syntax(client):
+    """algolia.com/doc/api-reference/api-parameters/advancedSyntaxFeatures."""
+    load(client, *names(a="search engine", b="engine search", c="search", d=["search", "engine"]))
+    assert sorted(found(client, '"search engine"')) == ["a", "b", "d"]
+    assert found(client, '"search engine"', advancedSyntax=True) == ["a"], "not across the items of an array"
+    client.set_settings("p", {"advancedSyntax": True, "advancedSyntaxFeatures": ["excludeWords"]})
+    assert sorted(found(client, '"search engine"')) == ["a", "b", "d"]
+    assert found(client, "search -engine") == ["c"]
+    assert sorted(found(client, "search -engine", advancedSyntaxFeatures=["exactPhrase"])) == ["a", "b", "d"]
+    assert found(client, "-engine lost words search", removeWordsIfNoResults="allOptional") == ["c"]
+    marked = raw(client, query="-engine lost search", removeWordsIfNoResults="firstWords")
+    assert marked["queryAfterRemoval"].split() == ["<em>lost</em>", "search"]
