@@ -18,15 +18,12 @@ from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
 
 from algosync.algolia.access import StorefrontAccess, storefront_can_read
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
 from algosync.errors import AlgosyncError, ConfigError, PushRefusedError, StoreError
 from algosync.events import quarantine
 from algosync.events.log import EventLog
 from algosync.events.refacet import refacet as give_facets
 from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
-from algosync.mock import files
-from algosync.mock.algolia import MockAlgolia
-from algosync.mock.server import DEFAULT_KEYS, MockServer
 from algosync.payloads.encode import Family
 from algosync.settings import rules as made
 from algosync.settings.load import load
@@ -45,9 +42,9 @@ from algosync.sync.recover import recover
 from algosync.sync.rehearsal import Wish, rehearse
 from algosync.sync.report import RehearsalReport, SyncReport, knowledge_document, pulled_document
 from algosync.sync.results import Results
-from algosync.sync.seed import seed
 from algosync.sync.setup import apply_changes, facet_changes
 from algosync.sync.stages import Progress, Stages, steps
+from algosync.sync.standin import StandIn, copy_indices, stand_in
 
 
 def system_clock() -> datetime:
@@ -144,39 +141,40 @@ class Runtime:
         Raises:
             AlgosyncError: What a sync would fail for too; or the wish names somebody unknown.
         """
-        mock = MockAlgolia(app_id=self._target.app_id)
         with ExitStack() as stack:
-            server = stack.enter_context(MockServer(mock))
-            target = Target(app_id=mock.app_id, hosts=(server.url,))
-            reader = stack.enter_context(ReadClient(target, DEFAULT_KEYS[0].value))
-            session = stack.enter_context(self._session(tuple(only), writable=False, reader=reader))
-            notes, requests = self._seed(mock, session, data)
-            mock.max_record_bytes = session.rules.max_record_bytes
+            mock = stack.enter_context(stand_in(self._target.app_id))
+            session = stack.enter_context(self._session(tuple(only), writable=False, reader=mock.reader))
+            notes, requests = self._fill(mock, session, data)
+            mock.algolia.max_record_bytes = session.rules.max_record_bytes
             scratch = stack.enter_context(memory_state(self._directory))
-            hands = replace(session.hands, ledger=session.ledger.copy(scratch.engine, target))
-            writer = stack.enter_context(WriteClient(target, DEFAULT_KEYS[0].value))
-            done = rehearse(session.rules, hands, writer, wish)
-            if data is None:
-                notes += self._refusal(session, done.computed)
+            hands = replace(session.hands, ledger=session.ledger.copy(scratch.engine, mock.target))
+            done = rehearse(session.rules, hands, mock.writer, wish)
+            notes = (*notes, *self._obstacles(session, done.computed, asks=data is None))
             run = replace(self._report(session, done.computed, done.pushed, notes), requests=requests)
             return RehearsalReport(run=run, comparisons=done.comparisons)
 
-    def _seed(self, mock: MockAlgolia, session: Session, data: Path | None) -> tuple[tuple[str, ...], int]:
+    def _fill(self, mock: StandIn, session: Session, data: Path | None) -> tuple[tuple[str, ...], int]:
         """Fills the mock; says what people should know of it, and how many requests that took."""
         with session.hands.stages.stage("seed", "Filling the mock") as advance:
             if data is not None:
-                files.load(mock, data)
+                mock.load(data)
                 return (), 0
             with self._reader() as source:
-                notes = seed(mock, source, session.rules.indices, session.rules.payload_index, advance)
+                notes = copy_indices(mock.algolia, source, session.rules.indices, session.rules.payload_index, advance)
                 return notes, source.requests
 
-    def _refusal(self, session: Session, computed: Computed) -> tuple[str, ...]:
-        try:
-            refuse_unless_private(computed.plan, self._storefront(session.rules))
-        except PushRefusedError as error:
-            return (f"a sync would stop: {error}",)
-        return ()
+    def _obstacles(self, session: Session, computed: Computed, *, asks: bool) -> Iterator[str]:
+        """What would keep a real sync from doing all that the rehearsal did; `asks`: Algolia may be asked."""
+        if quiet := self._quiet(session.hands.now.date()):
+            yield f"a sync would push nothing: {quiet} is a quiet time"
+        budget, todo = self._budget(session), len(computed.plan.operations)
+        if budget is not None and todo > budget:
+            yield f"a sync would leave {todo - budget:,} operations to the next run: push.operations_per_hour is spent"
+        if asks:
+            try:
+                refuse_unless_private(computed.plan, self._storefront(session.rules))
+            except PushRefusedError as error:
+                yield f"a sync would stop: {error}"
 
     def pull(self) -> dict[str, Any]:
         """Takes what is new in the sources into the log."""

@@ -115,7 +115,8 @@ def _report(server: MockServer, held: Mapping[str, int]) -> dict[str, Any]:
     keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
     plan = server.algolia.limits.plan.name
     faults = server.algolia.faults.describe()["faults"]
-    there = {"url": server.url, "app_id": server.algolia.app_id, "plan": plan}
+    there: dict[str, Any] = {"url": server.url, "app_id": server.algolia.app_id, "plan": plan}
+    there["publish_after_ms"] = server.algolia.tasks.delay_ms
     return {**there, "keys": keys, "indices": dict(held), "faults": faults}
 
 

@@ -374,11 +374,25 @@ def mock_ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
             out.print(f"{records:,} records in {escape(index)}")
         if report["plan"] != "unlimited":
             out.print(f"The limits of the plan {report['plan']} hold.")
+        if report["publish_after_ms"]:
+            out.print(f"A write can be read after {report['publish_after_ms']:,} ms.")
         for fault in report["faults"]:
             where = f" of {escape(fault['index'])}" if "index" in fault else ""
-            out.print(f"On purpose: [bold]{fault['fault']}[/] on {escape(', '.join(fault['on']))}{where}")
+            asked = escape(", ".join(fault["on"]))
+            out.print(f"On purpose: [bold]{fault['fault']}[/] on {asked}{where}{_when(fault)}")
 
     return ready
+
+
+def _when(fault: Mapping[str, Any]) -> str:
+    told = (
+        ("nth", "request {}"),
+        ("every", "every {} requests"),
+        ("probability", "{:.3%} of the requests"),
+        ("times", "at most {} times"),
+    )
+    said = [text.format(fault[name]) for name, text in told if name in fault]
+    return f": {', '.join(said)}" if said else ""
 
 
 def mock_saved(directory: Path, held: Mapping[str, int]) -> None:

@@ -109,6 +109,15 @@ def test_profiles_that_a_sync_would_refuse_are_named(small):
     assert any("a sync would stop" in note for note in rehearse(small)["notes"])
 
 
+def test_what_would_hold_a_sync_back_is_named(small):
+    small.configure(push={"operations_per_hour": 20, "quiet": ["2026-11-20/2026-11-24"]})
+    report = rehearse(small)
+    assert report["pushed"]["operations"] == 27
+    notes = " ".join(report["notes"])
+    assert "2026-11-20/2026-11-24 is a quiet time" in notes
+    assert "would leave 7 operations to the next run" in notes
+
+
 def test_the_command(small):
     shown = small.command("sync", "--target", "mock", "--segment", "phones", "--user", "reader-1", "--hits", "5")
     assert shown.returncode == 0, shown.stderr

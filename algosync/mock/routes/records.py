@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from algosync.errors import AlgoliaError
+from algosync.mock.engine.coverage import WARNING_HEADER, warning
 from algosync.mock.engine.index import Index
 from algosync.mock.engine.parameters import from_body
 from algosync.mock.engine.records import Record, project
@@ -17,6 +18,7 @@ from algosync.mock.routes.calls import Answer, Room, route
 _ACL = {"deleteObject": "deleteObject", "delete": "deleteIndex", "clear": "deleteIndex"}
 
 DELETE_BY = frozenset({"filters", "facetFilters", "numericFilters", "tagFilters"})
+NARROWING = DELETE_BY | {"attributesToRetrieve"}
 GEO = frozenset({"aroundLatLng", "aroundRadius", "insideBoundingBox", "insidePolygon"})
 DELETE_BY_REFUSAL = (
     "DeleteByQuery endpoint only supports tagFilters, facetFilters, numericFilters and geoQuery condition"
@@ -165,12 +167,19 @@ def get(room: Room) -> Any:
     record = index.record(room.parts["object"])
     if record is None:
         raise AlgoliaError("ObjectID does not exist", status=404)
-    return project(record, _asked(room.call.query.get("attributestoretrieve")), hidden_attributes(room, index))
+    wanted = _asked(room.call.query.get("attributestoretrieve"))
+    return _told(room, project(record, wanted, hidden_attributes(room, index)))
 
 
 def get_many(room: Room) -> Any:
     """POST /1/indexes/*/objects: records in the order asked, null for one that does not exist."""
-    return {"results": [_asked_for(room, request) for request in _requests(room)]}
+    return _told(room, {"results": [_asked_for(room, request) for request in _requests(room)]})
+
+
+def _told(room: Room, found: Any) -> Any:
+    """What was found, with a warning where the key narrows searches: Algolia documents that of searches alone."""
+    ignored = sorted(f"{name} of the API key" for name in room.restricted({}) if name in NARROWING)
+    return Answer(body=Answer.of(found).body, headers={WARNING_HEADER: warning(ignored)}) if ignored else found
 
 
 def _asked_for(room: Room, request: Any) -> Record | None:

@@ -206,7 +206,8 @@ def test_an_unknown_plan_in_python():
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["people", "program"])
 def test_the_command_says_what_it_serves_and_saves(tmp_path, data, arguments):
     program = Path(sys.executable).parent / "algosync"
-    command = [program, "mock", "--port", "0", "--data", data, "--save", "--plan", "grow", "--fault", "batch:9:500"]
+    command = [program, "mock", "--port", "0", "--data", data, "--save", "--plan", "grow", "--publish-after", "20"]
+    command += ["--fault", "batch:9:500"]
     with subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     ) as running:
@@ -224,5 +225,6 @@ def test_the_command_says_what_it_serves_and_saves(tmp_path, data, arguments):
         assert json.loads(said)["indices"] == {"products": 1, "books": 2}
     else:
         assert "The limits of the plan grow hold." in said
-        assert "On purpose: 500 on batch" in said
+        assert "A write can be read after 20 ms." in said
+        assert "On purpose: 500 on batch: request 9" in said
     assert not (data / "books.jsonl").exists()

@@ -15,7 +15,6 @@ from algosync.mock.engine.coverage import not_acted_on
 from algosync.mock.engine.options import SEARCH_ONLY, SHARED
 from algosync.mock.engine.parameters import KNOWN, check, echo, from_body, from_text
 
-
 WHOLE = "integer between 0 and 9223372036854775807"
 
 
@@ -148,7 +147,11 @@ def test_as_text_and_as_json_are_the_same(params):
     st.dictionaries(
         st.sampled_from([*sorted(KNOWN), "odd"]),
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+            st.none()
+            | st.booleans()
+            | st.integers(-(1 << 63), (1 << 63) - 1)
+            | st.floats(allow_nan=False)
+            | st.text(max_size=5),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
             max_leaves=5,
         ),

@@ -197,6 +197,18 @@ def test_restricted_sources(secured, source, allowed):
         refused(lambda: key.search_single_index("products", {}), "Method not allowed with this source")
 
 
+def test_a_record_by_its_id_is_not_filtered_and_that_is_said(secured):
+    """Documented is what holds for searches: algolia.com/doc/libraries/sdk/v1/methods/generate-secured-api-key."""
+    key = secured({"filters": "visible_by:Angela", "searchParams": {"attributesToRetrieve": ["title"]}})
+    warning = "Ignored by the mock: attributesToRetrieve of the API key, filters of the API key"
+    one = key.get_object_with_http_info("products_docs", "myID2")
+    assert one.headers["x-algosync-mock-warning"] == warning
+    asked = {"requests": [{"indexName": "products_docs", "objectID": "myID2"}]}
+    assert key.get_objects_with_http_info(asked).headers["x-algosync-mock-warning"] == warning
+    plain = secured({"userToken": "u"}).get_object_with_http_info("products_docs", "myID2")
+    assert "x-algosync-mock-warning" not in plain.headers
+
+
 def test_a_secured_key_may_do_no_more_than_its_parent(client, connect, secured):
     key = secured({"userToken": "u"})
     for call in (

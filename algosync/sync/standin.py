@@ -1,20 +1,65 @@
-"""Seeds a mock with what an Algolia application holds: read-only browsing on one side, a mock in memory on the other.
+"""A stand-in for Algolia: a mock in this process, filled by read-only browsing or from files.
 
 Records, settings and Rules are taken over as they are, without judging them. Must not write anywhere but to the mock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from algosync.algolia.client import ReadClient
+from algosync.algolia.client import ReadClient, Target, WriteClient
 from algosync.errors import AlgoliaError
+from algosync.mock import files
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.engine.index import Index
+from algosync.mock.server import DEFAULT_KEYS, MockServer
 
 
-def seed(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """A running mock and clients for it.
+
+    Attributes:
+        algolia: The application.
+        target: Where it answers.
+        reader: Reads it.
+        writer: Also writes to it.
+    """
+
+    algolia: MockAlgolia
+    target: Target
+    reader: ReadClient
+    writer: WriteClient
+
+    def load(self, folder: Path) -> None:
+        """Fill it from files, see mock/files.py.
+
+        Raises:
+            AlgosyncError: A file cannot be read, or holds no index.
+        """
+        files.load(self.algolia, folder)
+
+
+@contextmanager
+def stand_in(app_id: str) -> Iterator[StandIn]:
+    """An empty mock of an application, on loopback for as long as the context lasts.
+
+    Raises:
+        ConfigError: The application id cannot be used.
+    """
+    algolia = MockAlgolia(app_id=app_id)
+    key = DEFAULT_KEYS[0].value
+    with MockServer(algolia) as server:
+        target = Target(app_id=app_id, hosts=(server.url,))
+        with ReadClient(target, key) as reader, WriteClient(target, key) as writer:
+            yield StandIn(algolia=algolia, target=target, reader=reader, writer=writer)
+
+
+def copy_indices(
     algolia: MockAlgolia,
     source: ReadClient,
     indices: Iterable[str],
