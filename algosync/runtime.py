@@ -130,13 +130,16 @@ class Runtime:
                 limits=Limits(operations=self._budget(session)),
             )
 
-    def rehearse(self, wish: Wish, *, only: Sequence[Family] = (), data: Path | None = None) -> RehearsalReport:
+    def rehearse(
+        self, wish: Wish, *, only: Sequence[Family] = (), data: Path | None = None, declare: bool = False
+    ) -> RehearsalReport:
         """Goes the whole way against a mock, and compares searches before and after; nothing else is written.
 
         Args:
             wish: Which searches.
             only: Families; none for all that are switched on.
             data: What the mock holds at first, see mock/files.py; None to copy it from Algolia.
+            declare: Do in the mock what `setup` does, first.
 
         Raises:
             AlgosyncError: What a sync would fail for too; or the wish names somebody unknown.
@@ -145,6 +148,9 @@ class Runtime:
             mock = stack.enter_context(stand_in(self._target.app_id))
             session = stack.enter_context(self._session(tuple(only), writable=False, reader=mock.reader))
             notes, requests = self._fill(mock, session, data)
+            if declare:
+                changes = facet_changes(mock.reader, session.rules.indices, made.needed_facets(self.settings))
+                apply_changes(mock.writer, [change for change in changes if change["added"]])
             mock.algolia.max_record_bytes = session.rules.max_record_bytes
             scratch = stack.enter_context(memory_state(self._directory))
             hands = replace(session.hands, ledger=session.ledger.copy(scratch.engine, mock.target))

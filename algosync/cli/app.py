@@ -195,23 +195,26 @@ def sync(
         list[str] | None, typer.Option(help="With --target mock: a segment; the highest five by default.")
     ] = None,
     hits: Annotated[int, typer.Option(help="With --target mock: hits to compare.", min=1, max=1000)] = 10,
+    declare: Annotated[
+        bool, typer.Option("--setup", help="With --target mock: as if `algosync setup` had been run before.")
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """The whole way: pull, profiles, segments, related items, plan, push."""
     families, options = _names(only), Options(config, json, verbose)
     if target is Target.mock:
-        _rehearse(options, families, data, (query or [""], user or [], segment or [], hits))
+        _rehearse(options, families, (data, declare), (query or [""], user or [], segment or [], hits))
         return
-    if data or query or user or segment:
-        raise typer.BadParameter("--data, --query, --user and --segment need --target mock")
+    if data or query or user or segment or declare:
+        raise typer.BadParameter("--data, --query, --user, --segment and --setup need --target mock")
     _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families), options, render.sync)
 
 
 def _rehearse(
     options: Options,
     families: tuple[FamilyName, ...],
-    data: Path | None,
+    start: tuple[Path | None, bool],
     searches: tuple[list[str], list[str], list[str], int],
 ) -> None:
     def work(runtime: Runtime) -> RehearsalReport:
@@ -219,7 +222,7 @@ def _rehearse(
 
         queries, users, segments, hits = searches
         wish = Wish(queries=tuple(queries), users=tuple(users), segments=tuple(segments), hits=hits)
-        return runtime.rehearse(wish, only=families, data=data)
+        return runtime.rehearse(wish, only=families, data=start[0], declare=start[1])
 
     def show(report: RehearsalReport) -> None:
         from algosync.cli.searches import show as show_searches

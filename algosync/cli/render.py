@@ -388,7 +388,7 @@ def _when(fault: Mapping[str, Any]) -> str:
     told = (
         ("nth", "request {}"),
         ("every", "every {} requests"),
-        ("probability", "{:.3%} of the requests"),
+        ("probability", "a share of {:g} of the requests"),
         ("times", "at most {} times"),
     )
     said = [text.format(fault[name]) for name, text in told if name in fault]

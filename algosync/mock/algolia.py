@@ -1,6 +1,6 @@
 """The state of a mock application: indices, keys, tasks, and a log of what was asked of it.
 
-Works without HTTP; `handle` in routes.py puts requests to it. One lock guards everything.
+Works without HTTP; `handle` in routes/table.py puts requests to it. One lock guards everything.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class MockAlgolia:
         return rfc3339(index.updated_ms if index else self.now_ms())
 
     def snapshot(self) -> Snapshot:
-        """A copy of all indices, keys, events and the strategy, safe from later writes."""
+        """A copy of all indices with all accepted writes, published or not, of keys, events and the strategy."""
         with self.lock:
             indices = {name: index.state() for name, index in self.tasks.head.items()}
             return Snapshot(

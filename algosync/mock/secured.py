@@ -1,7 +1,7 @@
 """Secured API keys, and the restrictions that they and the `queryParameters` of a key carry.
 
 A secured key is base64(hex HMAC-SHA256 of the parameters, with the parent key as secret, then the parameters). Owns how
-restrictions are read and how they bind a search's parameters. Must not know which keys exist: keys.py does.
+restrictions are read and how they bind a search's parameters. Must not know which keys exist: keyring.py does.
 """
 
 from __future__ import annotations

@@ -109,6 +109,17 @@ def test_profiles_that_a_sync_would_refuse_are_named(small):
     assert any("a sync would stop" in note for note in rehearse(small)["notes"])
 
 
+def test_a_shop_that_has_declared_nothing_of_ours_yet(small):
+    small.feed([], settings={"attributesForFaceting": ["brand", "categories"]})
+    wish = Wish(segments=("segment2",), hits=5)
+    assert of(rehearse(small, wish), "segment2")["moved"] == 0
+    there = small.content()
+    declared = rehearse(small, wish, declare=True)
+    assert of(declared, "segment2")["moved"] > 0
+    assert declared["undeclared_facets"] == []
+    assert small.content() == there
+
+
 def test_what_would_hold_a_sync_back_is_named(small):
     small.configure(push={"operations_per_hour": 20, "quiet": ["2026-11-20/2026-11-24"]})
     report = rehearse(small)
