@@ -2,7 +2,7 @@
 
     def test_my_shop(algolia_mock):
         algolia_mock.load("products", [{"objectID": "1", "name": "Lamp"}], settings={"searchableAttributes": ["name"]})
-        algolia_mock.faults.add(on="searchSingleIndex", nth=1, fault="503")
+        algolia_mock.faults.add("searchSingleIndex:1:503")
         ...
 
 The official clients reach it at a host of one's own; here the Python one::

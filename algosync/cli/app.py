@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -15,6 +14,8 @@ import typer
 
 from algosync import __version__
 from algosync.cli import render
+from algosync.cli.mock import mock
+from algosync.cli.options import DEFAULT_CONFIG, Config, Family, Json, Only, Target, Verbose
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ app = typer.Typer(
 quarantine = typer.Typer(help="Rows that were turned away, and why.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
 
-DEFAULT_CONFIG = Path("config/algosync.toml")
-
-Config = Annotated[Path, typer.Option("--config", "-c", envvar="ALGOSYNC_CONFIG", help="The settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else on stderr.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")]
-
-
 R = TypeVar("R", bound="dict[str, Any] | SyncReport | RehearsalReport")
 
 
@@ -49,25 +43,6 @@ class Options(NamedTuple):
     config: Path
     json: bool
     verbose: bool
-
-
-class Family(StrEnum):
-    """The families of payloads."""
-
-    related = "related"
-    segments = "segments"
-    profiles = "profiles"
-    rules = "rules"
-
-
-class Target(StrEnum):
-    """Where a sync goes."""
-
-    algolia = "algolia"
-    mock = "mock"
-
-
-Only = Annotated[list[Family] | None, typer.Option("--only", help="This family alone; may be repeated.")]
 
 
 def main() -> None:
@@ -182,7 +157,7 @@ def sync(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="With --target mock: fill it from this folder in place of Algolia, see `algosync mock --data`."
+            help="With --target mock: fill it from files in place of Algolia, see `algosync mock --data`."
         ),
     ] = None,
     query: Annotated[
@@ -272,82 +247,7 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose
     _run(lambda runtime: runtime.status(), Options(config, json, verbose), render.status)
 
 
-class Plan(StrEnum):
-    """Plans whose limits the mock may keep."""
-
-    unlimited = "unlimited"
-    build = "build"
-    grow = "grow"
-    premium = "premium"
-
-
-class Merging(StrEnum):
-    """How the parameters of several Rules combine."""
-
-    first = "first"
-    merge = "merge"
-
-
-@app.command()
-def mock(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for a free one.", min=0, max=65535)] = 8108,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings whose application and keys the mock takes on.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="A folder of indices to start with: NAME.json or NAME.jsonl each.")
-    ] = None,
-    save: Annotated[bool, typer.Option("--save", help="Write every index back to --data at the end.")] = False,
-    load: Annotated[
-        list[str] | None, typer.Option("--load", help="INDEX=FILE: records to start with (JSON, JSONL or Parquet).")
-    ] = None,
-    facets: Annotated[
-        list[str] | None, typer.Option("--facets", help="INDEX=A,B,C: attributesForFaceting of that index.")
-    ] = None,
-    plan: Annotated[Plan, typer.Option(help="Keep the limits of this plan of Algolia's.")] = Plan.unlimited,
-    publish_after: Annotated[
-        int, typer.Option(help="Milliseconds after which a write can be read.", min=0, metavar="MS")
-    ] = 0,
-    rules_merge: Annotated[
-        Merging, typer.Option(help="Of several Rules that match, the first one's parameters hold, or all of them.")
-    ] = Merging.first,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Something that goes wrong on purpose: ON:FAULT, ON:WHEN:FAULT or ON@INDEX:WHEN:FAULT. ON is an "
-            "operation of Algolia's API (batch, searchSingleIndex, …), a helper of its clients (saveObjects), read, "
-            "write or *; WHEN is 3 (the third), every5, 10%, or x2 (twice at the most); FAULT is 429=SECONDS, 500, "
-            "503, slow=MS, reset, truncated, lost, unpublished or oversize=OBJECTID. For example batch:3:429 or "
-            "read:10%:slow=250."
-        ),
-    ] = None,
-    faults: Annotated[Path | None, typer.Option(help="A plan of such faults, as JSON.", metavar="FILE")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the faults that are drawn by chance.")] = None,
-    json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Run a mock Algolia on this machine, until interrupted."""
-    render.configure_logging(verbose=verbose)
-    try:
-        from algosync.cli.mock import MockOptions, run_mock
-
-        options = MockOptions(
-            port=port,
-            config=config,
-            data=data,
-            save=save,
-            load=tuple(load or ()),
-            facets=tuple(facets or ()),
-            plan=plan.value,
-            publish_after_ms=publish_after,
-            rules_merge=rules_merge.value,
-            faults=tuple(fault or ()),
-            faults_file=faults,
-            seed=seed,
-        )
-        run_mock(options, render.mock_ready(json=json), render.mock_saved)
-    except AlgosyncError as error:
-        raise typer.Exit(render.error(error, json=json)) from None
+app.command()(mock)
 
 
 @quarantine.command("list")

@@ -1,175 +1,132 @@
-"""Runs the mock in the foreground, with records to start with."""
+"""The command `mock`: its options, and how it says what it serves. What it does is serving.py's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
-import orjson
+import typer
+from rich.markup import escape
 
-from algosync.algolia.client import Target, WriteClient
-from algosync.catalog.files import read_files
-from algosync.demo.feed import feed
-from algosync.errors import ConfigError, SourceError
-from algosync.mock import files
-from algosync.mock.algolia import MockAlgolia
-from algosync.mock.fault_plan import FaultPlan, check_names, read_plan, read_short
-from algosync.mock.keys import DEFAULT_KEYS, Key
-from algosync.mock.routes.table import OPERATIONS
-from algosync.mock.server import MockServer
-from algosync.settings.load import load as load_settings
-from algosync.settings.models import Settings
+from algosync.cli import render
+from algosync.cli.options import Json, Verbose
+from algosync.errors import AlgosyncError
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MockOptions:
-    """How the mock runs.
-
-    Attributes:
-        port: On 127.0.0.1; 0 for a free one.
-        config: Settings whose application and keys the mock takes on, beside its own keys.
-        data: A directory of index files to start with.
-        save: Whether all indices are written back to `data` at the end.
-        load: INDEX=FILE pairs.
-        facets: INDEX=A,B,C: what each index declares for faceting.
-        plan: The plan whose limits hold.
-        publish_after_ms: How long after a write it can be read.
-        rules_merge: How parameters of several Rules combine.
-        faults: Faults in short.
-        faults_file: A plan of faults as JSON.
-        seed: Of the faults' draws, in place of the plan's.
-    """
-
-    port: int = 0
-    config: Path | None = None
-    data: Path | None = None
-    save: bool = False
-    load: tuple[str, ...] = ()
-    facets: tuple[str, ...] = ()
-    plan: str = "unlimited"
-    publish_after_ms: int = 0
-    rules_merge: Literal["first", "merge"] = "first"
-    faults: tuple[str, ...] = ()
-    faults_file: Path | None = None
-    seed: int | None = None
+_FAULT = (
+    "Something that goes wrong on purpose: ON:FAULT, ON:WHEN:FAULT or ON@INDEX:WHEN:FAULT. ON is an operation of "
+    "Algolia's API (batch, searchSingleIndex, …), a helper of its clients (saveObjects), read, write or *; WHEN is 3 "
+    "(the third), every5, 10%, or x2 (twice at the most); FAULT is 429=SECONDS, 500, 503, slow=MS, reset, truncated, "
+    "lost, unpublished or oversize=OBJECTID. For example batch:3:429 or read:10%:slow=250."
+)
 
 
-def run_mock(
-    options: MockOptions, ready: Callable[[Mapping[str, Any]], None], saved: Callable[[Path, Mapping[str, int]], None]
+class Plan(StrEnum):
+    """Plans whose limits the mock may keep."""
+
+    unlimited = "unlimited"
+    build = "build"
+    grow = "grow"
+    premium = "premium"
+
+
+class Merging(StrEnum):
+    """How the parameters of several Rules combine."""
+
+    first = "first"
+    merge = "merge"
+
+
+def mock(
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for a free one.", min=0, max=65535)] = 8108,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings whose application and keys the mock takes on.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Indices to start with: a folder of NAME.json or NAME.jsonl, or one such file.")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Write every index back to --data at the end.")] = False,
+    load: Annotated[
+        list[str] | None, typer.Option("--load", help="INDEX=FILE: records to start with (JSON, JSONL or Parquet).")
+    ] = None,
+    facets: Annotated[
+        list[str] | None, typer.Option("--facets", help="INDEX=A,B,C: attributesForFaceting of that index.")
+    ] = None,
+    plan: Annotated[Plan, typer.Option(help="Keep the limits of this plan of Algolia's.")] = Plan.unlimited,
+    publish_after: Annotated[
+        int, typer.Option(help="Milliseconds after which a write can be read.", min=0, metavar="MS")
+    ] = 0,
+    rules_merge: Annotated[
+        Merging, typer.Option(help="Of several Rules that match, the first one's parameters hold, or all of them.")
+    ] = Merging.first,
+    fault: Annotated[list[str] | None, typer.Option(help=_FAULT)] = None,
+    faults: Annotated[Path | None, typer.Option(help="A plan of such faults, as JSON.", metavar="FILE")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the faults that are drawn by chance.")] = None,
+    json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Serves until interrupted.
-
-    Args:
-        options: How.
-        ready: Called with where it listens and what it holds.
-        saved: Called with the directory and the number of records by index, once they were written back.
-
-    Raises:
-        ConfigError: A pair is no pair, a fault is none, or the settings are wrong.
-        SourceError: A file cannot be read or written.
-        AlgosyncError: The port is taken.
-    """
-    if options.save and options.data is None:
-        raise ConfigError("there is no directory to save to", where="--save", hint="Name it with --data")
-    records = dict(_pair(text, "--load", "products=products.jsonl") for text in options.load)
-    declared = dict(_pair(text, "--facets", "products=brand,categories") for text in options.facets)
-    plan = _fault_plan(options)
-    algolia = _application(options)
-    loaded = files.load(algolia, options.data) if options.data and (options.data.exists() or not options.save) else {}
-    server = MockServer(algolia, port=options.port)
-
-    def furnish() -> None:
-        held = {**loaded, **_fill(server, records, declared)}
-        _start(algolia, options, plan)
-        ready(_report(server, held))
-
-    def save() -> None:
-        if options.save and options.data is not None:
-            saved(options.data, files.dump(algolia, options.data, replaces=loaded))
-
-    server.serve_forever(furnish, save)
-
-
-def _application(options: MockOptions) -> MockAlgolia:
-    if options.config is None:
-        return MockAlgolia(plan=options.plan, rules_merge=options.rules_merge)
-    own = load_settings(options.config)
-    return MockAlgolia(
-        app_id=own.algolia.app_id, keys=_keys_of(own), plan=options.plan, rules_merge=options.rules_merge
-    )
-
-
-def _start(algolia: MockAlgolia, options: MockOptions, plan: FaultPlan) -> None:
-    """From here on requests are the users' own: faults and delays begin, counters begin at nothing."""
-    with algolia.lock:
-        algolia.requests.clear()
-        algolia.operations.clear()
-        algolia.tasks.delay_ms = options.publish_after_ms
-        algolia.faults.put(plan)
-
-
-def _report(server: MockServer, held: Mapping[str, int]) -> dict[str, Any]:
-    # Never the keys of the settings: they may be real.
-    keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
-    plan = server.algolia.limits.plan.name
-    faults = server.algolia.faults.describe()["faults"]
-    there: dict[str, Any] = {"url": server.url, "app_id": server.algolia.app_id, "plan": plan}
-    there["publish_after_ms"] = server.algolia.tasks.delay_ms
-    return {**there, "keys": keys, "indices": dict(held), "faults": faults}
-
-
-def _fault_plan(options: MockOptions) -> FaultPlan:
-    plan = FaultPlan() if options.faults_file is None else _read_faults(options.faults_file)
-    faults = [check_names(fault, OPERATIONS) for fault in (*plan.faults, *map(read_short, options.faults))]
-    return FaultPlan(seed=plan.seed if options.seed is None else options.seed, faults=tuple(faults))
-
-
-def _read_faults(path: Path) -> FaultPlan:
+    """Run a mock Algolia on this machine, until interrupted."""
+    render.configure_logging(verbose=verbose)
     try:
-        content = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise SourceError(f"Cannot read the file: {error.strerror}", where=str(path)) from error
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"Invalid JSON: {error}", where=str(path)) from error
-    return read_plan(content, where=str(path))
+        from algosync.cli.serving import MockOptions, run_mock
+
+        options = MockOptions(
+            port=port,
+            config=config,
+            data=data,
+            save=save,
+            load=tuple(load or ()),
+            facets=tuple(facets or ()),
+            plan=plan.value,
+            publish_after_ms=publish_after,
+            rules_merge=rules_merge.value,
+            faults=tuple(fault or ()),
+            faults_file=faults,
+            seed=seed,
+        )
+        run_mock(options, _ready(json=json), _saved)
+    except AlgosyncError as error:
+        raise typer.Exit(render.error(error, json=json)) from None
 
 
-def _fill(server: MockServer, records: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, int]:
-    """Loads files and declares facets through the official client; says how many records each index got."""
-    held = {}
-    target = Target(app_id=server.algolia.app_id, hosts=(server.url,))
-    with WriteClient(target, DEFAULT_KEYS[0].value) as client:
-        for index in {**records, **declared}:
-            names = [name.strip() for name in declared.get(index, "").split(",") if name.strip()]
-            settings = {"attributesForFaceting": names} if names else None
-            batches = read_files(records[index]) if index in records else ()
-            feed(client, index, batches, settings=settings)
-            made = server.algolia.tasks.head.get(index)
-            held[index] = len(made.records) if made else 0
-    return held
+def _ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
+    def ready(report: Mapping[str, Any]) -> None:
+        if json:
+            render.document(report)
+            return
+        render.out.print(
+            f"A mock Algolia listens on [bold]{report['url']}[/] as application {report['app_id']}; stop it with ^C."
+        )
+        rows = [
+            [key["key"], ", ".join(key["acl"]), ", ".join(key["indexes"]) or "every index"] for key in report["keys"]
+        ]
+        render.out.print(render.table("Keys", ["key", "may", "on"], rows))
+        for index, records in report["indices"].items():
+            render.out.print(f"{records:,} records in {escape(index)}")
+        if report["plan"] != "unlimited":
+            render.out.print(f"The limits of the plan {report['plan']} hold.")
+        if report["publish_after_ms"]:
+            render.out.print(f"A write can be read after {report['publish_after_ms']:,} ms.")
+        for fault in report["faults"]:
+            where = f" of {escape(fault['index'])}" if "index" in fault else ""
+            asked = escape(", ".join(fault["on"]))
+            render.out.print(f"On purpose: [bold]{fault['fault']}[/] on {asked}{where}{_when(fault)}")
+
+    return ready
 
 
-def _keys_of(settings: Settings) -> tuple[Key, ...]:
-    """The mock's keys and the shop's: they may do what such keys may, the storefront's on products alone.
-
-    The shop's may be those of the real application, so the mock shows them to nobody.
-    """
-    own = settings.algolia
-    known = {key.value: key for key in DEFAULT_KEYS}
-    indices = tuple(index.name for index in own.indices)
-    roles = ((own.read_api_key, "mock-read", ()), (own.write_api_key, "mock-write", ()))
-    keys = dict(known)
-    for secret, role, reach in (*roles, (own.storefront_api_key, "mock-storefront", indices)):
-        if secret is not None and secret.get_secret_value() not in keys:
-            value = secret.get_secret_value()
-            keys[value] = Key(value=value, acl=known[role].acl, indexes=reach, is_private=True)
-    return tuple(keys.values())
+def _when(fault: Mapping[str, Any]) -> str:
+    told = (
+        ("nth", "request {}"),
+        ("every", "every {} requests"),
+        ("probability", "a share of {:g} of the requests"),
+        ("times", "at most {} times"),
+    )
+    said = [text.format(fault[name]) for name, text in told if name in fault]
+    return f": {', '.join(said)}" if said else ""
 
 
-def _pair(text: str, option: str, example: str) -> tuple[str, str]:
-    index, found, rest = text.partition("=")
-    if not (index and found and rest):
-        raise ConfigError(f"'{text}' is no pair", where=option, hint=f"Write {option} {example}")
-    return index, rest
+def _saved(directory: Path, held: Mapping[str, int]) -> None:
+    """Says, on stderr, what was written back."""
+    render.err.print(f"{sum(held.values()):,} records of {len(held):,} indices are saved in {escape(str(directory))}")

@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -354,47 +353,3 @@ def quarantine_show(report: dict[str, Any]) -> None:
     """Shows one row as it came."""
     for name in ("id", "source", "position", "field", "reason", "status", "seen_at", "row"):
         out.print(f"[bold]{name}[/] {escape(str(report[name]))}", soft_wrap=True)
-
-
-def mock_ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
-    """Says where the mock listens and what it holds."""
-
-    def ready(report: Mapping[str, Any]) -> None:
-        if json:
-            document(report)
-            return
-        out.print(
-            f"A mock Algolia listens on [bold]{report['url']}[/] as application {report['app_id']}; stop it with ^C."
-        )
-        rows = [
-            [key["key"], ", ".join(key["acl"]), ", ".join(key["indexes"]) or "every index"] for key in report["keys"]
-        ]
-        out.print(table("Keys", ["key", "may", "on"], rows))
-        for index, records in report["indices"].items():
-            out.print(f"{records:,} records in {escape(index)}")
-        if report["plan"] != "unlimited":
-            out.print(f"The limits of the plan {report['plan']} hold.")
-        if report["publish_after_ms"]:
-            out.print(f"A write can be read after {report['publish_after_ms']:,} ms.")
-        for fault in report["faults"]:
-            where = f" of {escape(fault['index'])}" if "index" in fault else ""
-            asked = escape(", ".join(fault["on"]))
-            out.print(f"On purpose: [bold]{fault['fault']}[/] on {asked}{where}{_when(fault)}")
-
-    return ready
-
-
-def _when(fault: Mapping[str, Any]) -> str:
-    told = (
-        ("nth", "request {}"),
-        ("every", "every {} requests"),
-        ("probability", "a share of {:g} of the requests"),
-        ("times", "at most {} times"),
-    )
-    said = [text.format(fault[name]) for name, text in told if name in fault]
-    return f": {', '.join(said)}" if said else ""
-
-
-def mock_saved(directory: Path, held: Mapping[str, int]) -> None:
-    """Says, on stderr, what was written back."""
-    err.print(f"{sum(held.values()):,} records of {len(held):,} indices are saved in {escape(str(directory))}")

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import orjson
 
-from algosync.mock.fault_plan import Fault, FaultPlan, Kind, check_names, make_fault, read_plan
+from algosync.errors import ConfigError
+from algosync.mock.fault_plan import Fault, FaultPlan, Kind, check_names, make_fault, read_plan, read_short
 
 STRIKES_KEPT = 10_000
 _READS: Final = ("get", "search", "browse", "list")
@@ -142,13 +143,20 @@ class Faults:
         self._held: set[int] = set()
         self._holding = False
 
-    def add(self, /, **attributes: Any) -> Fault:
-        """Put a fault behind those of the plan: `add(on="batch", nth=3, fault="429")`, see Fault for the names.
+    def add(self, short: str | None = None, /, **attributes: Any) -> Fault:
+        """Put a fault behind those of the plan: `add(on="batch", nth=3, fault="429")`, in short `add("batch:3:429")`.
+
+        Args:
+            short: The short form, see `read_short`; in place of all attributes.
+            attributes: See Fault for their names.
 
         Raises:
             ConfigError: It is no fault, or names an operation that does not exist.
         """
-        made = check_names(make_fault(attributes), self._operations())
+        made = make_fault(attributes) if short is None else read_short(short, "faults")
+        if short is not None and attributes:
+            raise ConfigError(f"'{short}' says all", where="faults", hint="Give either this or attributes")
+        made = check_names(made, self._operations())
         self._counted.append(_Counted(made, len(self._counted)))
         return made
 

@@ -26,6 +26,7 @@ from algosync.mock.tasks import World
 
 PARTS = frozenset({"settings", "rules", "records"})
 ENDINGS = (".json", ".jsonl")
+_ENDINGS = "Name it INDEX.json or INDEX.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,8 @@ class _Content:
     stage: Stage
 
 
-def load(algolia: MockAlgolia, directory: Path) -> dict[str, int]:
-    """Load every index file of a directory; each replaces the index of its name, others stay.
+def load(algolia: MockAlgolia, path: Path) -> dict[str, int]:
+    """Load one index file, or every one of a directory; each replaces the index of its name, others stay.
 
     Readers see it at once, unless writes to these indices wait to be published: then it waits behind them.
 
@@ -50,7 +51,7 @@ def load(algolia: MockAlgolia, directory: Path) -> dict[str, int]:
         SourceError: The directory or a file cannot be read; nothing was loaded.
     """
     with algolia.lock:
-        read = {name: _checked(algolia, _read(path), str(path)) for name, path in _files(directory).items()}
+        read = {name: _checked(algolia, _read(file), str(file)) for name, file in _files(path).items()}
         _put(algolia, read)
         return {name: len(content.stage.changes) for name, content in read.items()}
 
@@ -127,6 +128,10 @@ def file_name(index: str) -> str:
 
 
 def _files(directory: Path) -> dict[str, Path]:
+    if directory.is_file():
+        if directory.suffix not in ENDINGS:
+            raise ConfigError(f"No index file ends in '{directory.suffix}'", where=str(directory), hint=_ENDINGS)
+        return {unquote(directory.stem): directory}
     try:
         named = _named(directory)
     except OSError as error:

@@ -35,13 +35,13 @@ class StandIn:
     reader: ReadClient
     writer: WriteClient
 
-    def load(self, folder: Path) -> None:
-        """Fill it from files, see mock/files.py.
+    def load(self, path: Path) -> None:
+        """Fill it from an index file or a folder of them, see mock/files.py.
 
         Raises:
             AlgosyncError: A file cannot be read, or holds no index.
         """
-        files.load(self.algolia, folder)
+        files.load(self.algolia, path)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Strings and booleans are facet values (`true`, `false`); numbers are kept apart,
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,10 @@ def leaves(record: Any, path: str) -> Iterator[Any]:
 def _plain(value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         for item in value:
-            yield from _plain(item)
+            if isinstance(item, str):
+                yield item
+            else:
+                yield from _plain(item)
     elif value is not None and not isinstance(value, dict):
         yield value
 
@@ -82,17 +85,28 @@ class Column:
     def add(self, doc: int, record: dict[str, Any], path: str) -> None:
         """Take in a document's values; documents come in ascending order, `seal` follows the last."""
         value = record.get(path)
+        if value is None and path not in record:
+            head, dot, tail = path.partition(".")
+            inner = record.get(head) if dot else None
+            if isinstance(inner, dict):
+                self.add(doc, inner, tail)
+            else:
+                self._add_all(doc, leaves(inner, tail))
+            return
         kind = type(value)
         if kind is str:
             self._add_text(doc, value)  # type: ignore[arg-type]  # its type was looked at, for speed not by isinstance
         elif kind is int or kind is float:
             self._add_number(doc, value)  # type: ignore[arg-type]  # as above
         else:
-            for each in dict.fromkeys(map(_facet_value, leaves(record, path))):
-                if isinstance(each, str):
-                    self._add_text(doc, each)
-                else:
-                    self._add_number(doc, each)
+            self._add_all(doc, _plain(value))
+
+    def _add_all(self, doc: int, values: Iterable[Any]) -> None:
+        for each in dict.fromkeys(map(_facet_value, values)):
+            if isinstance(each, str):
+                self._add_text(doc, each)
+            else:
+                self._add_number(doc, each)
 
     def _add_text(self, doc: int, text: str) -> None:
         self._added.docs.append(doc)

@@ -7,7 +7,7 @@ Owns the walk over a record's attributes, which snippets share.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from algosync.mock.engine.matches import Matcher, Spot
@@ -57,38 +57,73 @@ def highlighter(matcher: Matcher, tags: Tags) -> Leaf:
     return leaf
 
 
-def over(record: Record, leaves: Mapping[str, Leaf], *, matched_only: bool = False) -> dict[str, Any]:
-    """The texts of some attributes, in the record's shape.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Attributes whose texts are shown, as a tree of names.
+
+    Attributes:
+        leaf: What becomes of the texts here and below, where nothing below says otherwise; None for nothing.
+        inner: What is said of the attributes inside.
+    """
+
+    leaf: Leaf | None = None
+    inner: dict[str, Chosen] = field(default_factory=dict)
+
+
+def chosen(leaves: Mapping[str, Leaf]) -> Chosen:
+    """The tree of some attributes; names may be dotted paths, `*` is every attribute not named but objectID."""
+    tree = Chosen(leaves.get("*"), {"objectID": Chosen()} if "*" in leaves else {})
+    for name, leaf in sorted(leaves.items(), key=lambda named: named[0].count(".")):
+        if name == "*":
+            continue
+        for path in dict.fromkeys([(name,), tuple(name.split("."))]):
+            node = tree
+            for step in path[:-1]:
+                node = node.inner.setdefault(step, Chosen(node.leaf))
+            node.inner[path[-1]] = Chosen(leaf, node.inner[path[-1]].inner if path[-1] in node.inner else {})
+    return tree
+
+
+def over(record: Record, attributes: Chosen, *, matched_only: bool = False) -> dict[str, Any]:
+    """The texts of some attributes, in the record's shape; numbers count as texts, booleans and nulls do not.
 
     Args:
         record: The record.
-        leaves: What becomes of a text, by attribute; names may be dotted paths, `*` is every attribute not named.
+        attributes: What becomes of its texts.
         matched_only: Whether items of arrays that match nothing are left out (restrictHighlightAndSnippetArrays).
     """
-    named = {name: leaf for name, leaf in leaves.items() if name != "*"}
-    if "*" in leaves:
-        named = {name: leaves["*"] for name in record if name != "objectID"} | named
-    result: dict[str, Any] = {}
-    for name, leaf in named.items():
-        _place(result, record, [name] if name in record else name.split("."), _Walk(leaf, matched_only))
-    return result
+    return _of_object(record, attributes, matched_only=matched_only)
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    leaf: Leaf
-    matched_only: bool
+def _shown(value: Any, node: Chosen, *, matched_only: bool) -> Any:
+    if isinstance(value, dict):
+        return _of_object(value, node, matched_only=matched_only) or None
+    if isinstance(value, list):
+        return _of_array(value, node, matched_only=matched_only) or None
+    if node.leaf is None or value is None or isinstance(value, bool):
+        return None
+    return node.leaf(value if isinstance(value, str) else str(value))
 
-    def value(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            shown = {name: found for name, inner in value.items() if (found := self.value(inner)) is not None}
-            return shown or None
-        if isinstance(value, list):
-            items = [found for inner in value if (found := self.value(inner)) is not None]
-            return [item for item in items if not self.matched_only or _matches(item)] or None
-        if value is None or isinstance(value, bool):
-            return None
-        return self.leaf(value if isinstance(value, str) else str(value))
+
+def _of_object(value: dict[str, Any], node: Chosen, *, matched_only: bool) -> dict[str, Any]:
+    names = [name for name in node.inner if name in value] if node.leaf is None else value
+    below = Chosen(node.leaf)
+    return {
+        name: found
+        for name in names
+        if (found := _shown(value[name], node.inner.get(name, below), matched_only=matched_only)) is not None
+    }
+
+
+def _of_array(value: list[Any], node: Chosen, *, matched_only: bool) -> list[Any]:
+    items = [_shown(item, node, matched_only=matched_only) for item in value]
+    if matched_only:
+        return [item for item in items if item is not None and _matches(item)]
+    if not any(items):
+        return []
+    # Widgets find an object's highlights by its place: variants.2.color.
+    kept = [{} if item is None and isinstance(given, dict) else item for item, given in zip(items, value, strict=True)]
+    return [item for item in kept if item is not None]
 
 
 def _matches(shown: Any) -> bool:
@@ -96,29 +131,3 @@ def _matches(shown: Any) -> bool:
         return any(map(_matches, shown))
     level = shown.get("matchLevel")
     return level != "none" if isinstance(level, str) else any(map(_matches, shown.values()))
-
-
-def _place(result: dict[str, Any], record: Any, path: Sequence[str], walk: _Walk) -> None:
-    head, *tail = path
-    if not isinstance(record, dict) or head not in record:
-        return
-    if not tail:
-        found = walk.value(record[head])
-        if found is not None:
-            result[head] = found
-        return
-    inner: Any = result.get(head, {})
-    if isinstance(record[head], list):
-        found = [each for item in record[head] if (each := _inside(item, tail, walk))]
-        if found:
-            result[head] = found
-    elif isinstance(inner, dict):
-        _place(inner, record[head], tail, walk)
-        if inner:
-            result[head] = inner
-
-
-def _inside(item: Any, path: Sequence[str], walk: _Walk) -> dict[str, Any]:
-    inner: dict[str, Any] = {}
-    _place(inner, item, path, walk)
-    return inner

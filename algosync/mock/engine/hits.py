@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from algosync.mock.engine.choices import Choices
-from algosync.mock.engine.highlight import Leaf, Tags, highlighter, over
+from algosync.mock.engine.highlight import Chosen, Tags, chosen, highlighter, over
 from algosync.mock.engine.matches import Matcher
 from algosync.mock.engine.ranking import Query
 from algosync.mock.engine.records import Record, project
@@ -43,9 +43,9 @@ class Show:
         open_ = project(record, None, self._hidden) if self._hidden else record
         shown = project(open_, self.choices.option("attributesToRetrieve"))
         extra: dict[str, Any] = {}
-        if self._snippets and (snippets := over(open_, self._snippets, matched_only=self._matched_only)):
+        if snippets := over(open_, self._snippets, matched_only=self._matched_only):
             extra["_snippetResult"] = snippets
-        if self._highlights and (marked := over(open_, self._highlights, matched_only=self._matched_only)):
+        if marked := over(open_, self._highlights, matched_only=self._matched_only):
             extra["_highlightResult"] = marked
         return shown | extra if extra else shown
 
@@ -67,18 +67,18 @@ class Show:
         return Tags(before=self.choices.option("highlightPreTag"), after=self.choices.option("highlightPostTag"))
 
     @cached_property
-    def _highlights(self) -> Mapping[str, Leaf]:
+    def _highlights(self) -> Chosen:
         names = self.choices.option("attributesToHighlight")
         if names is None:
             lines = searchables(self.choices.settings)
             names = ["*"] if lines is None else [name for line in lines for name in line.attributes]
-        return dict.fromkeys(names, highlighter(self._matcher, self._tags))
+        return chosen(dict.fromkeys(names, highlighter(self._matcher, self._tags)))
 
     @cached_property
-    def _snippets(self) -> Mapping[str, Leaf]:
+    def _snippets(self) -> Chosen:
         style = Style(tags=self._tags, ellipsis=self.choices.option("snippetEllipsisText", ELLIPSIS))
         asked = lengths(self.choices.option("attributesToSnippet", ()))
-        return {name: snippeter(self._matcher, style, words) for name, words in asked.items()}
+        return chosen({name: snippeter(self._matcher, style, words) for name, words in asked.items()})
 
 
 def ranking_info(scores: Mapping[str, int], user_score: int, *, promoted: bool) -> dict[str, Any]:

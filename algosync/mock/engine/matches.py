@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from algosync.mock.engine.text import Word
-from algosync.mock.engine.words import normalise, spans, typos
+from algosync.mock.engine.typos import typos
+from algosync.mock.engine.words import normalise, spans
 
 
 class Spot(NamedTuple):

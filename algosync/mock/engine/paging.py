@@ -1,5 +1,7 @@
 """Which of the hits an answer shows: `page` and `hitsPerPage`, or `offset` and `length`. Pure.
 
+`length` without `offset` is ignored (algolia.com/doc/api-reference/api-parameters/length).
+
 Owns the pagination fields of an answer. Counts in groups where `distinct` keeps several records of one.
 """
 
@@ -86,10 +88,9 @@ class _Window:
 
 def _window(choices: Choices, hits_max: int) -> _Window:
     offset, length = choices.params.get("offset"), choices.params.get("length")
-    by_offset = offset is not None or length is not None
-    size = int(choices.option("hitsPerPage") if not by_offset or length is None else length)
+    size = int(choices.option("hitsPerPage") if offset is None or length is None else length)
     size = min(size, hits_max) if hits_max else size
-    if by_offset:
-        return _Window(offset or 0, size, None)
+    if offset is not None:
+        return _Window(offset, size, None)
     number = choices.params.get("page", 0)
     return _Window(number * size, size, number)

@@ -49,7 +49,8 @@ def from_text(encoded: str) -> dict[str, Any]:
 
 def _decoded(name: str, text: str) -> Any:
     option = OPTIONS.get(name)
-    if option is None or (option.kind == "text" and (option.items is None or not text.startswith("["))):
+    listed = option is not None and (option.kind == "texts" or option.items is not None)
+    if option is None or (option.kind in {"text", "texts"} and not (listed and text.startswith("["))):
         return text
     try:
         return read_json(text)

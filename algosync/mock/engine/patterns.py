@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from algosync.mock.engine.rule_shape import PLACEHOLDER
-from algosync.mock.engine.words import split, typos
+from algosync.mock.engine.typos import typos
+from algosync.mock.engine.words import split
 
 NOWHERE = sys.maxsize
 

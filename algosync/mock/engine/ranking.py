@@ -33,7 +33,7 @@ from algosync.mock.engine.segments import Segment, tie_order
 from algosync.mock.engine.settings import Facet, Order
 from algosync.mock.engine.syntax import Syntax
 from algosync.mock.engine.text import Scope, Word
-from algosync.mock.engine.textual import CRITERIA, MORE_FIRST, Reading, Style, readings, textual
+from algosync.mock.engine.textual import CRITERIA, MORE_FIRST, Style, Wording, textual, wordings
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 _DECIMALS = 1000
@@ -117,7 +117,7 @@ class Hits:
 def rank(parts: Sequence[Segment], query: Query, most: int | None = None) -> Hits:
     """All hits of a query, the first `most` (None: all) in their order, the others after them in any."""
     style = query.style
-    ways = readings(query.words, [(part.text, part.alive) for part in parts], style)
+    ways = wordings(query.words, [(part.text, part.alive) for part in parts], style)
     found = [_match(part, query, ways, style) for part in parts]
     docs = [docs for docs, _ in found]
     scores = {
@@ -161,7 +161,7 @@ def _sort_key(parts: Sequence[Segment], order: Order, hits: Hits) -> Floats:
     return np.where(np.isnan(key), np.inf, key)
 
 
-def _match(part: Segment, query: Query, ways: Sequence[Reading], style: Style) -> tuple[Ints, dict[str, Ints]]:
+def _match(part: Segment, query: Query, ways: Sequence[Wording], style: Style) -> tuple[Ints, dict[str, Ints]]:
     allowed = part.alive & matching(part, query.filters, query.facets)
     if query.syntax is not None:
         allowed = query.syntax.narrowed(part.text, allowed, style.scope)

@@ -202,11 +202,12 @@ def _copy_path(source: Record, path: str, target: Record) -> None:
 
 def _without(record: Record, path: str) -> Record:
     if path in record:
-        return {name: value for name, value in record.items() if name != path}
+        record = {name: value for name, value in record.items() if name != path}
     head, dot, tail = path.partition(".")
-    inner = record.get(head)
-    if dot and isinstance(inner, dict):
-        return record | {head: _without(inner, tail)}
-    if dot and isinstance(inner, list):
-        return record | {head: [_without(item, tail) if isinstance(item, dict) else item for item in inner]}
-    return record
+    return record | {head: _inside_without(record[head], tail)} if dot and head in record else record
+
+
+def _inside_without(value: Any, path: str) -> Any:
+    if isinstance(value, list):
+        return [_inside_without(item, path) for item in value]
+    return _without(value, path) if isinstance(value, dict) else value

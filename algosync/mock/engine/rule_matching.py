@@ -94,8 +94,11 @@ def _valid_at(rule: Rule, now_s: int) -> bool:
 def _candidates(rule: Rule, query: Asked, around: Circumstances) -> Iterator[_Candidate]:
     permanent = not rule.get("validity")
     for condition in conditions(rule) or [{}]:
-        context, wanted = condition.get("context"), _condition_filters(condition.get("filters") or "")
-        if (context is not None and context not in query.contexts) or not wanted <= query.filters:
+        context = condition.get("context")
+        if context is not None and context not in query.contexts:
+            continue
+        wanted = _condition_filters(condition.get("filters") or "")
+        if not wanted <= query.filters:
             continue
         for place in places(condition, query.words, around):
             anchoring = ANCHORINGS.index(condition["anchoring"]) if place.start != NOWHERE else len(ANCHORINGS)

@@ -18,12 +18,15 @@ from typing import Any
 import numpy as np
 
 from algosync.mock.engine.columns import Ints, Mask
-from algosync.mock.engine.edits import typos_of_many
 from algosync.mock.engine.settings import Searchable
+from algosync.mock.engine.typos import typos_of_many
 from algosync.mock.engine.words import split
 
 GAP = 8
 """Proximity at which words no longer count as near each other."""
+
+MISSPELT_KEPT = 1000
+"""Query words whose misspellings are remembered: storefronts ask for the same ones."""
 
 REPEATED_MAX = 12
 """Values of at most so many words are remembered while an index is built: names and categories come back."""
@@ -153,8 +156,8 @@ class TextIndex:
         place[[self._ids[word] for word in self.words]] = np.arange(len(self.words))
         word_of = place[np.frombuffer(self._flat, np.int32)] if self._flat else np.empty(0, np.int32)
         counts = np.array(self._values.count, np.int32)
-        order = np.argsort(word_of, kind="stable")
-        self._starts = np.searchsorted(word_of[order], np.arange(len(self.words) + 1))
+        order = _sorted(word_of)
+        self._starts = np.append(0, np.cumsum(np.bincount(word_of, minlength=len(self.words))))
         doc, rank, start = (
             np.array(each, np.int32) for each in (self._values.doc, self._values.rank, self._values.start)
         )
@@ -187,8 +190,8 @@ class TextIndex:
     def documents(self, text: str) -> Ints:
         """Documents that hold the very word, each once."""
         ranges = self._literal(Word(text=text, prefix=False, typos_max=0))
-        rows = [self._docs[self._starts[first] : self._starts[last]].astype(np.int64) for first, last in ranges]
-        return np.unique(np.concatenate(rows)) if rows else np.empty(0, np.int64)
+        docs = self._docs[self._starts[ranges[0][0]] : self._starts[ranges[0][1]]] if ranges else np.empty(0, np.int32)
+        return docs[np.diff(docs, prepend=-1) > 0].astype(np.int64)
 
     def find(self, word: Word, allowed: Mask, scope: Scope) -> Found:
         """Where a query word occurs in the allowed documents."""
@@ -243,9 +246,7 @@ class TextIndex:
         ranges = [(first, last, 0) for first, last in self._literal(word)]
         if word.typos_max:
             taken = {place for first, last, _ in ranges for place in range(first, last)}
-            if word not in self._misspellings:
-                self._misspellings[word] = list(self._misspelt(word))
-            ranges += [(i, i + 1, count) for i, count in self._misspellings[word] if i not in taken]
+            ranges += [(i, i + 1, count) for i, count in self._misspelt(word) if i not in taken]
         spans = [(int(self._starts[first]), int(self._starts[last])) for first, last, _ in ranges]
         counts = [last - first for first, last in spans]
         distances = np.repeat(np.array([count for *_, count in ranges], np.int64), counts)
@@ -264,7 +265,16 @@ class TextIndex:
                 ranges.append((at + exact, end))
         return ranges
 
-    def _misspelt(self, word: Word) -> Iterator[tuple[int, int]]:
+    def _misspelt(self, word: Word) -> list[tuple[int, int]]:
+        """Words with typos, and how many."""
+        known = self._misspellings.get(word)
+        if known is None:
+            if len(self._misspellings) >= MISSPELT_KEPT:
+                del self._misspellings[next(iter(self._misspellings))]
+            known = self._misspellings[word] = list(self._compared(word))
+        return known
+
+    def _compared(self, word: Word) -> Iterator[tuple[int, int]]:
         """Words with typos, among those that have the length and the letters for it."""
         letters = np.uint64(_letters(word.text))
         near = np.bitwise_count(letters & ~self._letters) <= word.typos_max
@@ -275,6 +285,14 @@ class TextIndex:
         places = np.flatnonzero(near).tolist()
         found = typos_of_many(word.text, [self.words[place] for place in places], word.typos_max, prefix=word.prefix)
         yield from ((place, count) for place, count in zip(places, found.tolist(), strict=True) if count >= 0)
+
+
+def _sorted(numbers: np.ndarray) -> Ints:
+    """What `np.argsort` gives with kind `stable`, which is quick for 16 bits alone; none is negative."""
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if numbers.max(initial=0) < 1 << 16:
+        return order
+    return order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
 
 
 def _numbered() -> defaultdict[str, int]:

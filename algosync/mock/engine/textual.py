@@ -1,7 +1,7 @@
 """The textual criteria of a query over one segment: typo, words, proximity, attribute, exact.
 
-A query is read in several ways: as typed, with neighbouring words joined, with a word split in two
-(algolia.com/doc/…/in-depth/splitting-and-concatenation). A record counts with the reading that suits it best, by typos
+A query is put in several wordings: as typed, with neighbouring words joined, with a word split in two
+(algolia.com/doc/…/in-depth/splitting-and-concatenation). A record counts with the wording that suits it best, by typos
 first. A joined or split word counts as one typo and is not exact; what it counts for is documented nowhere. Pure.
 """
 
@@ -54,14 +54,14 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One way to read a query.
+class Wording:
+    """One way to put a query in words.
 
     Attributes:
         words: The words to be found.
         weights: For how many of the query's words each counts.
         exact: Which of them may count as exact.
-        typos: Typos of the reading itself.
+        typos: Typos that the wording itself counts for.
     """
 
     words: tuple[Word, ...]
@@ -74,10 +74,10 @@ Parts = Sequence[tuple[TextIndex, Mask]]
 """The text of each segment, with the documents that still count."""
 
 
-def readings(words: tuple[Word, ...], parts: Parts, style: Style) -> list[Reading]:
-    """The ways to read a query that the words of an index allow; as typed comes first."""
+def wordings(words: tuple[Word, ...], parts: Parts, style: Style) -> list[Wording]:
+    """The wordings of a query that the words of an index allow; as typed comes first."""
     one, sure = (1,) * len(words), (True,) * len(words)
-    found = [Reading(words=words, weights=one, exact=sure)]
+    found = [Wording(words=words, weights=one, exact=sure)]
     if not style.joins:
         return found
     for first, last in _joinable(words, style.kept):
@@ -100,8 +100,8 @@ def _joinable(words: tuple[Word, ...], kept: frozenset[str]) -> list[tuple[int, 
     return [(first, last) for first, last in spans if not any(word.text in kept for word in words[first:last])]
 
 
-def _replaced(plain: Reading, at: slice, words: tuple[Word, ...], weights: tuple[int, ...]) -> Reading:
-    return Reading(
+def _replaced(plain: Wording, at: slice, words: tuple[Word, ...], weights: tuple[int, ...]) -> Wording:
+    return Wording(
         words=(*plain.words[: at.start], *words, *plain.words[at.stop :]),
         weights=(*plain.weights[: at.start], *weights, *plain.weights[at.stop :]),
         exact=(*plain.exact[: at.start], *(False for _ in words), *plain.exact[at.stop :]),
@@ -118,23 +118,27 @@ def _split(word: Word, parts: Parts) -> tuple[Word, Word] | None:
         )
         if not all(any(text.has(part) for text, _ in parts) for part in (first, second)):
             continue
-        both = [(np.intersect1d(text.documents(first.text), text.documents(second.text)), live) for text, live in parts]
+        both = [(_both(text, first, second), live) for text, live in parts]
         count = sum(int(live[docs].sum()) for docs, live in both)
         if count > most:
             best, most = (first, second), count
     return best
 
 
+def _both(text: TextIndex, first: Word, second: Word) -> Ints:
+    return np.intersect1d(text.documents(first.text), text.documents(second.text), assume_unique=True)
+
+
 def _cut(text: str, at: int) -> tuple[str, str]:
     return text[:at], text[at:]
 
 
-def textual(text: TextIndex, found: Sequence[Reading], allowed: Mask, style: Style) -> tuple[Mask, dict[str, Ints]]:
+def textual(text: TextIndex, found: Sequence[Wording], allowed: Mask, style: Style) -> tuple[Mask, dict[str, Ints]]:
     """Which of the allowed documents a query matches, and the values of its criteria by document."""
-    words = {word: text.find(word, allowed, style.scope) for reading in found for word in reading.words}
+    words = {word: text.find(word, allowed, style.scope) for wording in found for word in wording.words}
     hit, best = _read(text, found[0], words, allowed, style)
-    for reading in found[1:]:
-        more, values = _read(text, reading, words, allowed, style)
+    for wording in found[1:]:
+        more, values = _read(text, wording, words, allowed, style)
         better = more & (~hit | _before(values, best))
         best = {name: np.where(better, values[name], best[name]) for name in CRITERIA}
         hit = hit | more
@@ -153,31 +157,31 @@ def _before(one: dict[str, Ints], other: dict[str, Ints]) -> Mask:
 
 
 def _read(
-    text: TextIndex, reading: Reading, known: Mapping[Word, Found], allowed: Mask, style: Style
+    text: TextIndex, wording: Wording, known: Mapping[Word, Found], allowed: Mask, style: Style
 ) -> tuple[Mask, dict[str, Ints]]:
-    found = [known[word] for word in reading.words]
+    found = [known[word] for word in wording.words]
     hit = allowed.copy()
-    needed = [each for word, each in zip(reading.words, found, strict=True) if not word.optional]
+    needed = [each for word, each in zip(wording.words, found, strict=True) if not word.optional]
     for each in needed:
         hit &= each.typos >= 0
     if found and not needed:
         hit &= np.any([each.typos >= 0 for each in found], axis=0)
-    typo = np.full(len(hit), reading.typos, np.int64)
+    typo = np.full(len(hit), wording.typos, np.int64)
     words = np.zeros(len(hit), np.int64)
-    for weight, each in zip(reading.weights, found, strict=True):
+    for weight, each in zip(wording.weights, found, strict=True):
         typo += np.maximum(each.typos, 0)
         words += weight * (each.typos >= 0)
-    exact = _exactness(reading, found, len(hit), style)
+    exact = _exactness(wording, found, len(hit), style)
     return hit, {"typo": typo, "words": words, "exact": exact} | _places(text, found, hit, style)
 
 
-def _exactness(reading: Reading, found: Sequence[Found], size: int, style: Style) -> Ints:
+def _exactness(wording: Wording, found: Sequence[Found], size: int, style: Style) -> Ints:
     exact = np.zeros(size, np.int64)
     single = len(found) == 1
     mode = style.exact_on_single
-    if single and (mode == "none" or (mode == "word" and len(reading.words[0].text) < EXACT_WORD_MIN)):
+    if single and (mode == "none" or (mode == "word" and len(wording.words[0].text) < EXACT_WORD_MIN)):
         return exact
-    for counts, each in zip(reading.exact, found, strict=True):
+    for counts, each in zip(wording.exact, found, strict=True):
         if counts:
             whole = np.zeros(size, np.bool_)
             whole[each.docs[each.alone if single and mode == "attribute" else each.whole]] = True

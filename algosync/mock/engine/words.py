@@ -1,4 +1,4 @@
-"""Words: normalisation, splitting, and the distance between a query word and an indexed one. Pure.
+"""Words: normalisation, splitting, and where they are in a text. Pure.
 
 Letters are lowered and stripped of accents and strokes; every character but letters and digits separates
 (algolia.com/doc/…/in-depth/normalization and …/tokenization). Approximated: text without spaces (Chinese, Japanese,
@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
+_PLAIN = bytes(ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 32 for code in range(256))
+"""Of ASCII, letters lowered and all that is no letter or digit a space: quicker than to look for words."""
+_STANDING = re.compile("a[a_]*")
 _STROKES = str.maketrans("øđħłŧƀƶǥȼɇɉɍɏɨⱥ", "odhltbzgcejryia")
+_SIGNS = {
+    code: " "
+    for code in (*range(0x2000, 0x3400), *range(0x1F100, 0x1F300))
+    if not chr(code).isalnum() and any(map(str.isalnum, unicodedata.normalize("NFKD", chr(code))))
+}
+"""Signs that would turn into letters (™ into TM): they separate, like all that is no letter or digit."""
 _LOGOGRAM = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
@@ -19,12 +29,14 @@ def normalise(text: str) -> str:
     """Lower case, without accents."""
     if text.isascii():
         return text.lower()
-    spread = unicodedata.normalize("NFKD", text.lower()).translate(_STROKES)
+    spread = unicodedata.normalize("NFKD", text.translate(_SIGNS)).lower().translate(_STROKES)
     return unicodedata.normalize("NFC", "".join(char for char in spread if not unicodedata.combining(char)))
 
 
 def split(text: str) -> list[str]:
     """The words of a text, normalised, in order."""
+    if text.isascii():
+        return text.encode().translate(_PLAIN).decode().split()
     return _WORD.findall(normalise(text))
 
 
@@ -38,46 +50,15 @@ def phonemic(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where the words of a text are, as (start, end) in the text as written."""
-    return [found.span() for found in _WORD.finditer(text)]
+    if text.isascii():
+        return [found.span() for found in _WORD.finditer(text)]
+    return [found.span() for found in _STANDING.finditer("".join(map(_standing, text)))]
 
 
-def typos(word: str, other: str, most: int, *, prefix: bool) -> int | None:
-    """Typos that separate a query word from an indexed word, or from the indexed word's best prefix.
-
-    A typo is a letter missing, added, replaced, or two neighbours swapped (optimal string alignment). One that changes
-    the first letter counts twice, beyond `most`: a word that allows two can have three
-    (algolia.com/doc/guides/managing-results/optimize-search-results/typo-tolerance and
-    …/in-depth/configuring-typo-tolerance).
-
-    Args:
-        word: The query word.
-        other: The indexed word.
-        most: Edits that the query word's length allows.
-        prefix: Whether the query word may be the beginning of the indexed one.
-
-    Returns:
-        The number of typos, or None where the words are more than `most` edits apart.
-    """
-    if not prefix and abs(len(word) - len(other)) > most:
-        return None
-    found = _distance(word, other[: len(word) + most] if prefix else other, most, prefix=prefix)
-    return None if found is None else found + (word[0] != other[0])
-
-
-def _distance(word: str, other: str, most: int, *, prefix: bool) -> int | None:
-    rows = [list(range(len(other) + 1))]
-    for i, letter in enumerate(word, 1):
-        above, row = rows[-1], [i]
-        for j, facing in enumerate(other, 1):
-            if letter == facing:
-                best = above[j - 1]
-            else:
-                best = 1 + min(above[j - 1], above[j], row[j - 1])
-                if i > 1 and j > 1 and letter == other[j - 2] and word[i - 2] == facing:
-                    best = min(best, 1 + rows[-2][j - 2])
-            row.append(best)
-        if min(row) > most and min(above) >= most:
-            return None
-        rows.append(row)
-    found = min(rows[-1]) if prefix else rows[-1][-1]
-    return found if found <= most else None
+@lru_cache(maxsize=10_000)
+def _standing(char: str) -> str:
+    """What a character is: `a` for a letter or digit, `_` for an accent on its own, a space for a separator."""
+    plain = normalise(char)
+    if not plain:
+        return "_"
+    return "a" if _WORD.search(plain) else " "

@@ -1,7 +1,7 @@
 """Routes of the mock's own under /mock/: faults, recorded requests, whole indices, snapshots, events.
 
-They need the admin key. They are no part of Algolia's API, so they are neither recorded, nor counted against limits,
-nor struck by faults.
+They need the admin key, which pages of other sites than this machine's cannot use. They are no part of Algolia's API,
+so they are neither recorded, nor counted against limits, nor struck by faults.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def forget_requests(room: Room) -> Any:
 
 
 def get_indices(room: Room) -> Any:
-    """GET /mock/indexes: how many records each index holds, and what was billed."""
-    held = {name: len(index.records) for name, index in sorted(room.algolia.indices.items())}
+    """GET /mock/indexes: how many records each index holds with all accepted writes, and what was billed."""
+    held = {name: len(index.records) for name, index in sorted(room.algolia.tasks.head.items())}
     return {"indexes": held, "operations": dict(room.algolia.operations)}
 
 
 def get_index(room: Room) -> Any:
-    """GET /mock/indexes/{index}: settings, rules and records of an index, as `PUT` takes them."""
+    """GET /mock/indexes/{index}: an index with all accepted writes, as `PUT` takes it."""
     return dump_index(room.algolia, room.index_name)
 
 

@@ -15,7 +15,7 @@ from algosync.mock.engine.search import Reading
 from algosync.mock.routes.calls import Answer, Room, route
 from algosync.mock.services.candidates import Shop
 from algosync.mock.services.recommend import Recommended, recommend
-from algosync.mock.services.request import Request, read_request
+from algosync.mock.services.recommend_request import Request, read_request
 
 SOURCE_HEADER = "x-algosync-mock-source"
 

@@ -36,7 +36,7 @@ def queries(room: Room) -> Any:
     if len(requests) > QUERIES_MAX:
         raise AlgoliaError("Too many queries in multi query request", status=400)
     strategy = body.get("strategy", "none")
-    if strategy not in {"none", "stopIfEnoughMatches"}:
+    if strategy not in ("none", "stopIfEnoughMatches"):
         raise AlgoliaError("Invalid strategy, expected none or stopIfEnoughMatches", status=400)
     results: list[dict[str, Any]] = []
     ignored: set[str] = set()

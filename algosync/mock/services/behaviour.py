@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
 
 from algosync.mock.services.events import Event
 
@@ -37,42 +36,42 @@ def related(events: Iterable[Event], object_id: str) -> dict[str, float]:
 
 
 def _cosines(events: Iterable[Event], object_id: str, basket: Callable[[Event], Hashable]) -> dict[str, float]:
-    baskets: defaultdict[Hashable, set[str]] = defaultdict(set)
-    for event in events:
-        baskets[basket(event)].update(event.object_ids)
-    held: defaultdict[str, int] = defaultdict(int)
-    shared: defaultdict[str, int] = defaultdict(int)
-    for items in baskets.values():
-        for item in items:
-            held[item] += 1
-            shared[item] += object_id in items
-    own = held.pop(object_id, 0)
+    """Of the baskets with the item or with another, the share with both: the cosine of the two."""
+    placed = [(basket(event), event.object_ids) for event in events]
+    own = {place for place, items in placed if object_id in items}
+    shared = _baskets((place, items) for place, items in placed if place in own)
+    shared.pop(object_id, None)
+    every = _baskets((place, shared.keys() & items) for place, items in placed)
     return {
-        item: round(SCORE_MAX * shared[item] / (own * count) ** 0.5, 2) for item, count in held.items() if shared[item]
+        item: round(SCORE_MAX * len(both) / (len(own) * len(every[item])) ** 0.5, 2) for item, both in shared.items()
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trend:
-    """What trends are counted over.
+def _baskets(placed: Iterable[tuple[Hashable, Iterable[str]]]) -> defaultdict[str, set[Hashable]]:
+    """The baskets that each item is in."""
+    found: defaultdict[str, set[Hashable]] = defaultdict(set)
+    for place, items in placed:
+        for item in items:
+            found[item].add(place)
+    return found
 
-    Attributes:
+
+def trends(events: Iterable[Event], names: Callable[[Event], Iterable[str]], now_ms: int) -> dict[str, float]:
+    """Scores 0..100, the strongest 100; an event of a week ago counts half.
+
+    Args:
+        events: What happened.
         names: What an event speaks for: its records, or the facet values of these.
-        now_ms: The time, in epoch milliseconds; an event of a week ago counts half.
+        now_ms: The time, in epoch milliseconds.
     """
-
-    names: Callable[[Event], Iterable[str]]
-    now_ms: int
-
-    def scores(self, events: Iterable[Event]) -> dict[str, float]:
-        """Scores 0..100, the strongest 100."""
-        sums: defaultdict[str, float] = defaultdict(float)
-        for event in events:
-            weight = TREND_WEIGHTS.get(event.type, 0.0)
-            age_ms = max(0, self.now_ms - event.timestamp_ms)
-            for name in dict.fromkeys(self.names(event)) if weight else ():
-                sums[name] += weight * 0.5 ** (age_ms / HALF_LIFE_MS)
-        return scaled(sums)
+    sums: defaultdict[str, float] = defaultdict(float)
+    for event in events:
+        weight = TREND_WEIGHTS.get(event.type, 0.0)
+        if weight:
+            weight *= 0.5 ** (max(0, now_ms - event.timestamp_ms) / HALF_LIFE_MS)
+            for name in set(names(event)):
+                sums[name] += weight
+    return scaled(sums)
 
 
 def scaled(sums: Mapping[str, float]) -> dict[str, float]:

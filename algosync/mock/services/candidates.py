@@ -6,19 +6,23 @@ Pushed is what a record holds in its attribute `algosync`: lists of objectIDs by
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cache
+from typing import Literal
 
 from algosync.mock.engine.columns import leaves
 from algosync.mock.engine.filters import FacetTerm
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.search import Reading, search
-from algosync.mock.services.behaviour import SCORE_MAX, Trend, bought_together, recent, related, scaled
-from algosync.mock.services.events import Events
+from algosync.mock.engine.search import Reading
+from algosync.mock.engine.settings import facets
+from algosync.mock.services.behaviour import SCORE_MAX, bought_together, recent, related, scaled, trends
+from algosync.mock.services.events import Event, Events
 from algosync.mock.services.likeness import alike
-from algosync.mock.services.values import held, touched
+from algosync.mock.services.ranked import ranked, within
+from algosync.mock.services.values import held, named
 
 ATTRIBUTE = "algosync"
 POOL_MAX = 300
@@ -67,13 +71,15 @@ class Candidates:
     scores: Mapping[str, float] = field(default_factory=dict)
 
     def best(self, threshold: float) -> dict[str, float]:
-        """Those that reach the threshold, best first, ties by name."""
-        ordered = sorted(self.scores.items(), key=lambda pair: (-pair[1], pair[0]))
-        return {name: score for name, score in ordered if score >= threshold}
+        """Those that reach the threshold, best first, ties by name; so many as filters may choose from."""
+        near = (pair for pair in self.scores.items() if pair[1] >= threshold)
+        return dict(heapq.nsmallest(POOL_MAX, near, key=lambda pair: (-pair[1], pair[0])))
 
 
 def find(shop: Shop, about: About) -> Candidates:
-    """The candidates of a request, from the first source that has some."""
+    """The candidates of a request, from the first source that has some; none for a facet that is not declared."""
+    if about.facet_name is not None and about.facet_name not in facets(shop.index.settings):
+        return Candidates()
     for source, scores in (("pushed", _pushed), ("events", _from_events), ("likeness", _from_likeness)):
         if found := scores(shop, about):
             return Candidates(source=source, scores=found)  # type: ignore[arg-type]  # the names are in the line above
@@ -105,19 +111,16 @@ def _by_place(object_ids: Iterable[str]) -> dict[str, float]:
 def _trending(shop: Shop, about: About) -> list[str]:
     """The objectIDs with most of the pushed counts, by trend, then popularity."""
     counts = [f"{ATTRIBUTE}.{name}" for name in _COUNTS]
-    params: dict[str, Any] = {
+    params = {
         "numericFilters": [[f"{count} > 0" for count in counts]],
         "ranking": [f"desc({count})" for count in counts],
-        "hitsPerPage": POOL_MAX,
-        "attributesToHighlight": [],
-        "attributesToRetrieve": [],
-        "enableRules": False,
-        "distinct": False,
     }
-    reading = shop.reading
-    if about.facet_value is not None:
-        reading = narrowed(reading, about.facet_name or "", [about.facet_value])
-    return [hit["objectID"] for hit in search(shop.index, params, reading)["hits"]]
+    return ranked(shop.index, params, _of_value(shop.reading, about), POOL_MAX).object_ids
+
+
+def _of_value(reading: Reading, about: About) -> Reading:
+    """A reading of the records that hold the facet value asked about, of all where none is."""
+    return narrowed(reading, about.facet_name or "", [about.facet_value]) if about.facet_value is not None else reading
 
 
 def narrowed(reading: Reading, attribute: str, values: Iterable[str]) -> Reading:
@@ -144,19 +147,32 @@ def _from_events(shop: Shop, about: About) -> dict[str, float]:
         return bought_together(events, about.object_id)
     if about.model == "related-products":
         return related(events, about.object_id)
-    if about.model == "trending-facets":
-        facet, indices = about.facet_name or "", {shop.index.name: shop.index}
-        return Trend(now_ms=shop.now_ms, names=lambda event: touched(event, facet, indices)).scores(events)
-    if about.model == "trending-items":
-        scores = Trend(now_ms=shop.now_ms, names=lambda event: event.object_ids).scores(events)
-        return {name: score for name, score in scores.items() if _has_value(shop, name, about)}
+    if about.model.startswith("trending"):
+        return _trends(shop, about, events)
     return {}
 
 
-def _has_value(shop: Shop, object_id: str, about: About) -> bool:
-    if about.facet_value is None:
-        return True
-    return about.facet_value in held(shop.index.record(object_id), about.facet_name or "")
+def _trends(shop: Shop, about: About, events: Iterable[Event]) -> dict[str, float]:
+    """Trends among the records that are shown; what is hidden, and filters that name no record, say nothing then."""
+    reading = _of_value(shop.reading, about)
+    shown = within(shop.index, reading) if reading.filters else None
+
+    def items(event: Event) -> Iterable[str]:
+        return event.object_ids if shown is None else shown.intersection(event.object_ids)
+
+    if about.model == "trending-items":
+        return trends(events, items, shop.now_ms)
+    facet = about.facet_name or ""
+
+    @cache
+    def values_of(object_id: str) -> tuple[str, ...]:
+        return tuple(held(shop.index.record(object_id), facet))
+
+    def values(event: Event) -> set[str]:
+        own = named(event, facet) if shown is None else ()
+        return {*own, *(value for object_id in items(event) for value in values_of(object_id))}
+
+    return trends(events, values, shop.now_ms)
 
 
 def _from_likeness(shop: Shop, about: About) -> dict[str, float]:

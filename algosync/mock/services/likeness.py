@@ -12,9 +12,10 @@ from typing import Any
 
 from algosync.mock.engine.columns import leaves
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.search import Reading, search
+from algosync.mock.engine.search import Reading
 from algosync.mock.engine.settings import facets, searchables
 from algosync.mock.engine.words import split
+from algosync.mock.services.ranked import ranked
 
 VALUES_MAX = 20
 WORDS_MAX = 8
@@ -32,17 +33,10 @@ def alike(index: Index, record: Mapping[str, Any], reading: Reading, most: int) 
         parts.append(("words", len(words), query | {"ranking": ["words"]}))
     total: defaultdict[str, float] = defaultdict(float)
     for criterion, number, params in parts:
-        for object_id, value in _ranked(index, params, reading, most, criterion):
+        found = ranked(index, params, reading, most)
+        for object_id, value in zip(found.object_ids, found.scores[criterion], strict=True):
             total[object_id] += 100 / len(parts) * value / number
-    return {object_id: round(score, 2) for object_id, score in total.items()}
-
-
-def _ranked(index: Index, params: dict[str, Any], reading: Reading, most: int, criterion: str) -> list[tuple[str, int]]:
-    shape = {"attributesToRetrieve": [], "attributesToHighlight": [], "getRankingInfo": True, "hitsPerPage": most}
-    plain = {"enableRules": False, "distinct": False}
-    hits = search(index, params | shape | plain, reading)["hits"]
-    found = [(hit["objectID"], hit["_rankingInfo"][criterion]) for hit in hits]
-    return [(object_id, value) for object_id, value in found if value]
+    return {object_id: round(score, 2) for object_id, score in total.items() if score}
 
 
 def _values(index: Index, record: Mapping[str, Any]) -> list[tuple[str, str]]:

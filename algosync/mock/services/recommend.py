@@ -15,11 +15,9 @@ from typing import Any
 from algosync.mock.engine.parameters import echo
 from algosync.mock.engine.search import search
 from algosync.mock.services.candidates import POOL_MAX, Shop, find, narrowed
-from algosync.mock.services.request import Request
+from algosync.mock.services.recommend_request import Request
 from algosync.mock.services.values import held
 
-HITS_MAX = 1000
-_WHOLE: Mapping[str, Any] = {"responseFields": ["*"]}
 _OF_RANKING_INFO = frozenset({"serverUsed", "indexUsed", "parsedQuery", "timeoutCounts", "timeoutHits"})
 
 
@@ -79,8 +77,7 @@ def recommend(shop: Shop, request: Request) -> Recommended:
     if request.about.model == "trending-facets":
         hits = _facet_hits(request, candidates.best(request.threshold))
         return Recommended(result=_shaped(shop, request, {"hits": hits}), source=candidates.source)
-    scores = dict(list(candidates.best(request.threshold).items())[:POOL_MAX])
-    answer = _searched(shop, request, scores)
+    answer = _searched(shop, request, candidates.best(request.threshold))
     picked = _Picked(shop, request.query, request.about.object_id)
     picked.take(answer["hits"], request.most)
     source: str = candidates.source
@@ -93,7 +90,7 @@ def recommend(shop: Shop, request: Request) -> Recommended:
 
 def _searched(shop: Shop, request: Request, scores: Mapping[str, float]) -> dict[str, Any]:
     """The search over the candidates, its hits in the order of recommendations."""
-    forced = {**_WHOLE, "hitsPerPage": HITS_MAX, "getRankingInfo": True, "distinct": False}
+    forced = {**_whole(len(scores)), "getRankingInfo": True, "distinct": False}
     answer = search(shop.index, {**request.query, **forced}, narrowed(shop.reading, "objectID", scores))
     hits = [hit | {"_score": scores[hit["objectID"]]} for hit in answer["hits"]]
     hits.sort(key=lambda hit: (-hit["_rankingInfo"]["filters"], -hit["_score"], hit["objectID"]))
@@ -105,7 +102,13 @@ def _searched(shop: Shop, request: Request, scores: Mapping[str, float]) -> dict
 
 
 def _fallback(shop: Shop, params: Mapping[str, Any]) -> dict[str, Any]:
-    return search(shop.index, {**params, **_WHOLE, "hitsPerPage": POOL_MAX}, shop.reading)
+    return search(shop.index, {**params, **_whole(POOL_MAX)}, shop.reading)
+
+
+def _whole(most: int) -> dict[str, Any]:
+    """Parameters for an answer with all its fields and so many hits, whatever a key or the settings say of pages."""
+    pages = {"page": 0, "offset": None, "length": None, "hitsPerPage": most, "paginationLimitedTo": most}
+    return {"responseFields": ["*"], **pages}
 
 
 def _facet_hits(request: Request, scores: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -22,16 +22,18 @@ def held(record: Mapping[str, Any] | None, facet: str) -> Iterator[str]:
 
 def touched(event: Event, facet: str, indices: Mapping[str, Index]) -> Iterator[str]:
     """The values of a facet that an event is about: those of its records, or of its own filters."""
-    for line in event.filters:
-        name, value = _named(line)
-        if name == facet:
-            yield value
-    index = indices.get(event.index)
-    for object_id in event.object_ids if index is not None else ():
-        yield from held(index.record(object_id) if index else None, facet)
+    yield from named(event, facet)
+    if (index := indices.get(event.index)) is not None:
+        for object_id in event.object_ids:
+            yield from held(index.record(object_id), facet)
 
 
-def _named(line: str) -> tuple[str, str]:
+def named(event: Event, facet: str) -> Iterator[str]:
+    """The values of a facet in an event's own filters."""
+    return (value for name, value in map(_facet_and_value, event.filters) if name == facet)
+
+
+def _facet_and_value(line: str) -> tuple[str, str]:
     """Facet and value of an event's filter: `brand:Caf%C3%A9`, or encoded as a whole, as search-insights sends it."""
     if ":" in line:
         name, _, value = line.partition(":")

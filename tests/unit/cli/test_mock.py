@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from algosync.cli.mock import MockOptions, run_mock
+from algosync.cli.serving import MockOptions, run_mock
 from algosync.errors import ConfigError
 from algosync.mock.fault_plan import KINDS
 from algosync.mock.plans import PLANS
@@ -168,7 +168,7 @@ def test_faults_from_a_file_and_by_option(served, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--save"], "--save: there is no directory to save to. Name it with --data"),
+        (["--save"], "--save: there is no folder to save to. Name one with --data"),
         (["--data", "nowhere"], "nowhere"),
         (["--data", "bad"], "bad/p.json: records[0]"),
         (["--fault", "batch:418"], "--fault batch:418.fault"),

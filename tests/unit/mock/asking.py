@@ -13,9 +13,9 @@ from algosync.mock.server import MockAlgolia
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
 
 
-def ask(algolia: MockAlgolia, path: str, body: Any, method: str = "POST") -> Any:
-    """The answer to a request to the index `p`, which must be 200."""
-    call = Call(method=method, path=f"/1/indexes/p/{path}", headers=HEADERS, body=orjson.dumps(body))
+def ask(algolia: MockAlgolia, path: str, body: Any, method: str = "POST", of: str = "p") -> Any:
+    """The answer to a request to an index, which must be 200."""
+    call = Call(method=method, path=f"/1/indexes/{of}/{path}", headers=HEADERS, body=orjson.dumps(body))
     answer = handle(algolia, call)
     assert answer.status == 200, answer
     return orjson.loads(answer.body)

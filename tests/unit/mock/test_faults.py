@@ -435,6 +435,14 @@ def test_a_plan_that_is_none_says_where(content, said):
     assert said in str(refused.value)
 
 
+def test_one_more_fault_in_short_or_by_name():
+    faults = Faults(lambda: OPERATIONS)
+    assert faults.add("saveObjects@p*:2:429=5") == faults.add(on="batch", index="p*", nth=2, fault=429, retry_after=5)
+    with pytest.raises(ConfigError, match="faults: 'batch:429' says all"):
+        faults.add("batch:429", nth=2)
+    assert len(faults.describe()["faults"]) == 2
+
+
 def test_a_name_that_is_no_operation_is_refused_with_those_that_come_near():
     faults = Faults(lambda: OPERATIONS)
     with pytest.raises(ConfigError, match=r"there is no operation 'saveObjcts'\. Did you mean saveObjects"):

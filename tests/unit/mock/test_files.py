@@ -229,3 +229,14 @@ def test_names_of_files(algolia, tmp_path, index, file):
     dump(algolia, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"{file}.json"]
     assert load(MockAlgolia(), tmp_path) == {index: 1}
+
+
+def test_one_file_alone(tmp_path):
+    (tmp_path / "a%20b.jsonl").write_text('{"objectID": "1"}\n')
+    (tmp_path / "other.json").write_text("[]")
+    algolia = MockAlgolia()
+    assert load(algolia, tmp_path / "a%20b.jsonl") == {"a b": 1}
+    assert list(algolia.indices) == ["a b"]
+    (tmp_path / "products.csv").write_text("objectID")
+    with pytest.raises(ConfigError, match=r"ends in '.csv'"):
+        load(algolia, tmp_path / "products.csv")

@@ -163,6 +163,32 @@ def test_what_is_highlighted(record):
     assert tagged["_highlightResult"]["title"]["value"] == "[Red] shoe"
 
 
+def test_several_attributes_of_the_objects_of_an_array(client):
+    """Highlights have the shape of the record, as algolia.com/doc/api-reference/api-parameters/attributesToHighlight
+    tells it: what stands at variants.2.color is highlighted there, whatever else is."""
+    variants = [{"color": "red", "size": "XL"}, {"size": "red L"}, {"price": 3}, None, {"color": "blue"}]
+    client.set_settings("p", {"searchableAttributes": ["variants.color", "unordered(variants.size)"]})
+    client.save_object("p", {"objectID": "a", "variants": variants, "nested": [[{"t": "red"}], []]})
+    highlighted = shown(first(client, query="red")["_highlightResult"])
+    assert highlighted == {
+        "variants": [{"color": "<em>red</em>", "size": "XL"}, {"size": "<em>red</em> L"}, {}, {"color": "blue"}]
+    }
+    matching = first(client, query="red", restrictHighlightAndSnippetArrays=True)["_highlightResult"]
+    assert shown(matching) == {"variants": highlighted["variants"][:2]}
+    some = first(client, query="red", attributesToSnippet=["nested.t", "variants:1", "variants.size:2"])
+    assert shown(some["_snippetResult"])["nested"] == [[{"t": "<em>red</em>"}]]
+    assert shown(some["_snippetResult"])["variants"][1] == {"size": "<em>red</em> L"}
+
+
+def test_names_with_dots(client):
+    row = {"objectID": "a", "x.y": "red", "x": {"y": "red hat", "z": {"v": "red", "w": "red"}}}
+    client.save_object("p", row)
+    found = first(client, query="red", attributesToHighlight=["x.z.v", "x.y"])["_highlightResult"]
+    assert shown(found) == {"x.y": "<em>red</em>", "x": {"y": "<em>red</em> hat", "z": {"v": "<em>red</em>"}}}
+    whole = first(client, query="red", attributesToHighlight=["x.z.v", "x"])["_highlightResult"]
+    assert shown(whole)["x"]["z"] == {"v": "<em>red</em>", "w": "<em>red</em>"}
+
+
 def test_items_of_arrays_that_do_not_match_can_be_left_out(record):
     """algolia.com/doc/api-reference/api-parameters/restrictHighlightAndSnippetArrays."""
     params = {"query": "red", "restrictHighlightAndSnippetArrays": True, "attributesToSnippet": ["tags:1"]}

@@ -199,6 +199,25 @@ def test_what_the_list_says_of_an_index(client, filled):
     assert not {"primary", "replicas"} & set(items["to"])
 
 
+def test_the_list_counts_the_writes_that_wait(client, filled):
+    def waiting():
+        return {item.name: (item.number_of_pending_tasks, item.pending_task) for item in client.list_indices().items}
+
+    assert waiting() == {"from": (0, False), "to": (0, False)}
+    filled.faults.add(on="write", index="from", fault="unpublished")
+    client.save_object("from", {"objectID": "c"})
+    client.clear_objects("from")
+    assert waiting() == {"from": (2, True), "to": (0, False)}
+    filled.faults.clear()
+    assert waiting() == {"from": (0, False), "to": (0, False)}
+
+
+def test_later_writes_bear_later_stamps_though_the_clock_stands(client, server):
+    server.algolia = MockAlgolia(clock_ms=lambda: 1_700_000_000_000)
+    stamps = [client.set_settings("p", {"hitsPerPage": size}).updated_at for size in (1, 2, 3)]
+    assert stamps == sorted(set(stamps))
+
+
 def test_a_key_sees_the_indices_that_it_reaches(connect, server):
     server.algolia = MockAlgolia(keys=[Key(value="k", acl=frozenset({"addObject", "listIndexes"}), indexes=("mine*",))])
     server.algolia.write("other", lambda index: None)

@@ -33,6 +33,10 @@ def test_pages(client):
     assert (ids(offset), offset["offset"], offset["length"]) == (["0005", "0006"], 5, 2)
     assert not offset.keys() & {"page", "nbPages", "hitsPerPage"}
     assert len(ids(raw(client, offset=5))) == 20
+    # algolia.com/doc/api-reference/api-parameters/length: ignored where offset is omitted
+    alone = raw(client, length=2, page=1)
+    assert (ids(alone)[0], len(alone["hits"]), alone["page"]) == ("0020", 20, 1)
+    assert "length" not in alone
     last = raw(client, hitsPerPage=300, page=3)
     assert (len(last["hits"]), last["nbHits"], last["nbPages"]) == (100, 1100, 4)
     nothing = raw(client, hitsPerPage=0)

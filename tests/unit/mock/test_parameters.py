@@ -107,6 +107,8 @@ def test_parameters_as_text():
         "typoTolerance": "true",
         "filters": "",
     }
+    listed = {"ruleContexts": ["2024"], "analyticsTags": ["true"], "attributesToRetrieve": ["null", "7"]}
+    assert from_body({"params": "ruleContexts=2024&analyticsTags=true&attributesToRetrieve=null,7"}) == listed
     for wrong in ([], None, "x", 3):
         with pytest.raises(AlgoliaError, match="expected a JSON object"):
             from_body(wrong)
@@ -164,6 +166,7 @@ def test_anything_is_taken_or_refused(params):
     from algosync.mock.engine.search import Reading, search
 
     index = Index("p", 0)
+    index.records = {name: b'{"objectID":"%s","a":["x",1,{"b":true}],"g":"red"}' % name.encode() for name in "ab"}
     index.set_settings({"attributesForFaceting": ["a"], "attributeForDistinct": "g"})
     status = 200
     try:

@@ -17,7 +17,7 @@ from algoliasearch.search.client import SearchClientSync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.mock.algolia import MockAlgolia
+from algosync.mock.algolia import MockAlgolia, rfc3339
 from algosync.mock.routes.calls import Call
 from algosync.mock.routes.table import handle
 from algosync.mock.services.insights import read_events
@@ -66,6 +66,13 @@ def happen(algolia: MockAlgolia, token: str, name: str, kind: str, **about: Any)
     event = {"eventType": kind, "eventName": name, "index": "products", "userToken": token, **about}
     for read in read_events({"events": [event]}, algolia.now_ms()):
         algolia.events.append(read)
+
+
+def test_an_event_of_the_future_is_of_now(profiles: PersonalizationClientSync, algolia: MockAlgolia) -> None:
+    """A sender's clock may be ahead, its time stamp no date at all."""
+    profiles.set_personalization_strategy(PersonalizationStrategyParams.from_dict(deepcopy(STRATEGY)))
+    happen(algolia, "u", "Algolia", "click", filters=["brand:acme"], timestamp=2**63 - 1)
+    assert profiles.get_user_token_profile("u").to_dict()["lastEventAt"] == rfc3339(START_MS)
 
 
 def test_a_strategy_is_kept(profiles: PersonalizationClientSync) -> None:

@@ -25,7 +25,7 @@ from algosync.mock.algolia import MockAlgolia
 from algosync.mock.engine.records import Stage
 from algosync.mock.routes.calls import Call
 from algosync.mock.routes.table import handle
-from algosync.mock.services.candidates import place_score
+from algosync.mock.services.candidates import POOL_MAX, place_score
 from algosync.mock.services.insights import read_events
 
 NOW_MS = 1_790_000_000_000
@@ -280,6 +280,33 @@ def test_facet_values_that_trend_alike_are_in_alphabetical_order(algolia: MockAl
     assert [(hit["facetValue"], hit["_score"]) for hit in hits] == [("acme", 100.0), ("bolt", 100.0)]
 
 
+@pytest.mark.parametrize("model", ["trending-facets", "trending-items"])
+def test_nothing_trends_of_a_facet_that_is_not_declared(algolia: MockAlgolia, ask: Ask, model: str) -> None:
+    happen(algolia, "u", "click", "b", "c")
+    more = {"facetName": "title"} | ({"facetValue": "thing b"} if model == "trending-items" else {})
+    found = ask(model, **more)
+    assert (found["hits"], found["source"]) == ([], "none")
+
+
+def test_a_popular_facet_value_fills_its_own_list(algolia: MockAlgolia, ask: Ask) -> None:
+    """However many records of other values trend more."""
+    fill(algolia, [record(f"n{number}") for number in range(POOL_MAX + 1)])
+    for number in range(POOL_MAX + 1):
+        happen(algolia, "u", "conversion", f"n{number}")
+    happen(algolia, "u", "click", "b")
+    found = ask("trending-items", facetName="brand", facetValue="bolt")
+    assert [(hit["objectID"], hit["_score"]) for hit in found["hits"]] == [("b", 100.0)]
+
+
+def test_baskets_with_the_item_or_the_other_lower_the_score(algolia: MockAlgolia, ask: Ask) -> None:
+    """One basket of four holds both; b is in two, c in three."""
+    for token, items in {"u": "bc", "v": "b", "w": "c", "x": "c"}.items():
+        happen(algolia, token, "conversion", *items)
+    for asked, other in (("b", "c"), ("c", "b")):
+        [hit] = ask("bought-together", objectID=asked)["hits"]
+        assert (hit["objectID"], hit["_score"]) == (other, round(100 / (2 * 3) ** 0.5, 2))
+
+
 def test_events_age(algolia: MockAlgolia, clock: Clock, ask: Ask) -> None:
     happen(algolia, "u", "conversion", "b", "c")
     clock.ms += 30 * DAY_MS
@@ -507,14 +534,20 @@ def test_a_secured_key_restricts_recommendations_and_fallback(
     assert [hit.actual_instance.object_id for hit in found.hits] == ["b", "d"]
 
 
+@pytest.mark.parametrize("pushed", [True, False])
 @pytest.mark.parametrize("restrictions", [{"facetFilters": ["brand:bolt"]}, {"filters": "brand:bolt"}])
 def test_a_secured_key_restricts_what_trends(
     recommend: Callable[..., RecommendClientSync],
     client: SearchClientSync,
     algolia: MockAlgolia,
     restrictions: dict[str, Any],
+    *,
+    pushed: bool,
 ) -> None:
-    fill(algolia, [record(name, brand, algosync={"trending": 1}) for name, brand in (("b", "bolt"), ("c", "acme"))])
+    if pushed:
+        fill(algolia, [record(name, brand, algosync={"trending": 1}) for name, brand in (("b", "bolt"), ("c", "acme"))])
+    happen(algolia, "u", "click", "b", "c")
+    happen(algolia, "u", "click", filters=["brand:secret"])
     key = client.generate_secured_api_key("mock-storefront-wide", restrictions)
     requests = [request("trending-items"), request("trending-facets", facetName="brand"), request("related-products")]
     items, facets, related = recommend(key).get_recommendations({"requests": requests}).results
@@ -533,6 +566,23 @@ def test_a_key_forces_parameters_and_a_number_of_hits(
     shown = [hit.actual_instance.to_dict() for hit in found.hits]
     assert [each["objectID"] for each in shown] == ["d", "b", "c"]
     assert [each.keys() - {"objectID", "_score"} for each in shown] == [{"brand"}] * 3
+
+
+@pytest.mark.parametrize("paging", ["page=1&hitsPerPage=1", "offset=1&length=1"])
+def test_no_limit_of_pages_cuts_recommendations(
+    recommend: Callable[..., RecommendClientSync], client: SearchClientSync, paging: str
+) -> None:
+    client.set_settings("products", {"paginationLimitedTo": 1, "hitsPerPage": 1})
+    key = client.add_api_key({"acl": ["search"], "queryParameters": paging}).key
+    more = {"fallbackParameters": {"filters": ""}, "maxRecommendations": 9}
+    [found] = recommend(key).get_recommendations({"requests": [request("related-products", **more)]}).results
+    assert [hit.actual_instance.object_id for hit in found.hits] == ["c", "b", "f", "d", "e"]
+
+
+@pytest.mark.parametrize("model", ["looking-similar", "trending-items"])
+def test_no_limit_of_pages_cuts_candidates(algolia: MockAlgolia, ask: Ask, model: str) -> None:
+    fill(algolia, [record(name, algosync={"trending": 1}) for name in "abc"], paginationLimitedTo=1)
+    assert ids(ask(model, queryParameters={"filters": "objectID:c"})) == ["c"]
 
 
 def test_recommend_rules_are_absent_and_say_so(recommend: Callable[..., RecommendClientSync]) -> None:

@@ -272,6 +272,11 @@ def test_unretrievable_attributes_are_hidden_everywhere_but_from_the_admin(conne
         assert shown[part].keys() == {"name", "deep"}
         assert shown[part]["deep"].keys() == {"open"}
     assert raw(admin)["hits"][0]["total_sales"] == "9"
+    both = {"objectID": "a", "deep.secret": "s", "deep": [[{"secret": "s", "open": "o"}], {"secret": ["s"]}]}
+    admin.save_object("p", both)
+    shown = raw(reader, attributesToRetrieve=["*"], attributesToHighlight=["*"], query="s o")["hits"][0]
+    assert shown["deep"] == [[{"open": "o"}], {}]
+    assert not re.search(r"secret|total_sales", json.dumps(shown))
 
 
 @pytest.mark.parametrize(

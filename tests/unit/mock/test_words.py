@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.mock.engine.words import normalise, split, typos
+from algosync.mock.engine.typos import typos
+from algosync.mock.engine.words import normalise, spans, split
 
 from .asking import hits, loaded
 from .reference import words as plain
@@ -194,6 +195,31 @@ def test_typos_are_those_of_the_definition(word, other, most, prefix):
 def test_words_are_those_of_the_definition(text):
     assert split(text) == plain.words(text)
     assert normalise(text) == plain.normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Kindle™ Fire", ["kindle", "fire"]),
+        ("cafe\u0301s du coin", ["cafes", "du", "coin"]),
+        ("हिन्दी", ["ह", "नद"]),
+        ("ｶﾞｶ", ["カカ"]),
+        ("m² ½ İstanbul \u0301x", ["m2", "1", "2", "istanbul", "x"]),
+    ],
+)
+def test_words_of_other_scripts_and_signs(text, expected):
+    assert split(text) == expected
+    assert [word for start, stop in spans(text) for word in split(text[start:stop])] == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=20) | st.text(alphabet="a\u0301\u0327\uff9eé_ ½™한\u1112\u1161", max_size=12))
+def test_words_stand_where_they_are_found(text):
+    """What is highlighted is what is searched."""
+    places = spans(text)
+    assert [word for start, stop in places for word in split(text[start:stop])] == split(text)
+    assert all(split(text[start:stop]) for start, stop in places)
+    assert places == sorted(places)
 
 
 @settings(max_examples=40, deadline=None)

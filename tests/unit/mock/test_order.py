@@ -1,4 +1,4 @@
-"""The first of many, and one word against many: each against the plain way."""
+"""The first of many, against a whole sort."""
 
 from __future__ import annotations
 
@@ -7,19 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.mock.engine import order
-from algosync.mock.engine.edits import typos_of_many
 from algosync.mock.engine.order import first
-from algosync.mock.engine.words import typos
-
-WORD = st.text("abcé", min_size=1, max_size=7)
-
-
-@given(word=WORD, others=st.lists(WORD, max_size=12), most=st.integers(1, 2), prefix=st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_many_distances_are_those_of_each(word, others, most, prefix):
-    expected = [typos(word, other, most, prefix=prefix) for other in others]
-    found = typos_of_many(word, others, most, prefix=prefix).tolist()
-    assert found == [-1 if count is None else count for count in expected]
 
 
 @given(
