@@ -156,9 +156,7 @@ def sync(
     ] = Target.algolia,
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="With --target mock: fill it from files in place of Algolia, see `algosync mock --data`."
-        ),
+        typer.Option(help="With --target mock: fill it from files in place of Algolia, see `algosync mock --data`."),
     ] = None,
     query: Annotated[
         list[str] | None, typer.Option(help="With --target mock: what is typed; may be repeated. Nothing by default.")
