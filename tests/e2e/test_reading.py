@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from algosync.mock.server import DEFAULT_KEYS, Key, MockAlgolia
+from algosync.mock.server import Key
 
 pytestmark = pytest.mark.e2e
 
@@ -46,11 +46,8 @@ def test_other_rules_for_the_catalog_read_it_anew(synced):
 
 def test_a_key_that_may_not_list_indices_reads_every_time(synced):
     synced.sync()
-    narrow = Key(value="mock-narrow", acl=frozenset({"browse", "search", "settings"}))
-    algolia = MockAlgolia(keys=[*DEFAULT_KEYS, narrow])
-    algolia.restore(synced.algolia.snapshot())
-    synced.server.algolia = algolia
-    synced.configure(algolia={"read_api_key": "mock-narrow"})
+    narrow = synced.algolia.keys.add(Key(value="", acl=frozenset({"browse", "search", "settings"})), "127.0.0.1")
+    synced.configure(algolia={"read_api_key": narrow.value})
     before = browses(synced)
     assert synced.sync()["plan"]["operations"] == 0
     assert synced.sync()["plan"]["operations"] == 0
