@@ -44,10 +44,11 @@ _ALWAYS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer, and the names of the options that it did not heed."""
+    """An answer, the names of the options that it did not heed, and whether there are hits enough for a page."""
 
     body: dict[str, Any]
     ignored: list[str]
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +103,11 @@ def write(found: Found, began: float) -> Answered:
     messages = [body["message"]] if "message" in body else []
     if found.ignored:
         body["message"] = "; ".join([*messages, warning(found.ignored)])
+    enough = body["nbHits"] >= body.get("hitsPerPage", 0) > 0
     fields = choices.option("responseFields", ["*"])
     if "*" not in fields:
         body = {name: value for name, value in body.items() if name in fields or name in _ALWAYS}
-    return Answered(body=body, ignored=found.ignored)
+    return Answered(body=body, ignored=found.ignored, enough=enough)
 
 
 def _hit(found: Found, at: int) -> Record:

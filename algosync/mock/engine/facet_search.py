@@ -36,7 +36,9 @@ def search_facet(index: Index, name: str, body: Mapping[str, Any], reading: Read
         what = f"Cannot search in `{name}` attribute, you need to add `searchable({name})` to attributesForFaceting."
         raise AlgoliaError(what, status=400)
     params = {key: value for key, value in body.items() if key != "facetQuery"}
-    under_way = Search(index, {**params, "facets": [name]}, reading)
+    under_way = Search(index, params, reading)
+    # Whatever facets a rule asks for.
+    under_way.choices = replace(under_way.choices, params={**under_way.choices.params, "facets": [name]})
     hits = under_way.run(0)
     counts = under_way.facets(hits, under_way.deduplicated(hits), most=ALL).counts.get(name, {})
     choices = under_way.choices

@@ -97,24 +97,18 @@ def best_of_each(parts: Sequence[Segment], hits: Hits, attribute: str, most: int
 
     Each hit gets a score `sequence`: how many hits of its group come before it.
     """
-    group, count = _groups(parts, hits, attribute)
-    sequence = np.zeros(len(group), np.int64)
-    alone = group < 0
-    kept, waiting = alone.copy(), ~alone
-    for number in range(most):
-        left = np.flatnonzero(waiting)
-        if not len(left):
-            break
-        leader = np.full(count, -1, np.int64)
-        leader[group[left[::-1]]] = left[::-1]
-        chosen = leader[leader >= 0]
-        kept[chosen], waiting[chosen], sequence[chosen] = True, False, number
+    group = _groups(parts, hits, attribute)
+    by_group = np.argsort(group, kind="stable")
+    begins = np.flatnonzero(np.diff(group[by_group], prepend=-2))
+    sequence = np.empty(len(group), np.int64)
+    sequence[by_group] = np.arange(len(group)) - np.repeat(begins, np.diff(begins, append=len(group)))
+    sequence[group < 0] = 0
     scored = replace(hits, scores={**hits.scores, "sequence": sequence, "group": group})
-    return scored.take(np.flatnonzero(kept))
+    return scored.take(np.flatnonzero(sequence < most))
 
 
-def _groups(parts: Sequence[Segment], hits: Hits, attribute: str) -> tuple[Ints, int]:
-    """A number for each hit's value of an attribute, -1 for none, and how many numbers there are."""
+def _groups(parts: Sequence[Segment], hits: Hits, attribute: str) -> Ints:
+    """A number for each hit's value of an attribute, -1 for none."""
     names: dict[str, int] = {}
     group = np.full(len(hits.doc), -1, np.int64)
     for number, part in enumerate(parts):
@@ -123,7 +117,7 @@ def _groups(parts: Sequence[Segment], hits: Hits, attribute: str) -> tuple[Ints,
         renamed = np.array([*(names.setdefault(value, len(names)) for value in values), -1], np.int64)
         mine = np.flatnonzero(hits.part == number)
         group[mine] = renamed[codes[hits.doc[mine]]]
-    return group, len(names)
+    return group
 
 
 def grouped(hits: Hits) -> Hits:

@@ -5,7 +5,7 @@ Owns what a reader may see of a record. Must not know how hits were found, only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,11 +14,12 @@ import orjson
 
 from algosync.mock.engine.choices import Choices
 from algosync.mock.engine.highlight import Chosen, Tags, chosen, highlighter, over
-from algosync.mock.engine.matches import Matcher
+from algosync.mock.engine.matches import Matcher, stand_ins
 from algosync.mock.engine.ranking import Query
 from algosync.mock.engine.records import Record, project
 from algosync.mock.engine.settings import searchables
 from algosync.mock.engine.snippet import Style, lengths, snippeter
+from algosync.mock.engine.textual import Wording
 
 ELLIPSIS = "…"
 
@@ -30,11 +31,13 @@ class Show:
     Attributes:
         choices: The options.
         query: What was searched.
+        ways: Its wordings, as typed first.
         privileged: Whether unretrievable attributes are shown.
     """
 
     choices: Choices
     query: Query
+    ways: Sequence[Wording]
     privileged: bool
 
     def hit(self, data: bytes) -> Record:
@@ -60,7 +63,7 @@ class Show:
     @cached_property
     def _matcher(self) -> Matcher:
         exact = len(self.query.words) == 1 and self.choices.option("exactOnSingleWordQuery") == "word"
-        return Matcher(words=self.query.words, exact=exact)
+        return Matcher(words=self.query.words, exact=exact, stand_ins=() if exact else stand_ins(self.ways))
 
     @cached_property
     def _tags(self) -> Tags:

@@ -114,10 +114,19 @@ class Hits:
         return Hits(part=self.part[chosen], doc=self.doc[chosen], scores=scores)
 
 
-def rank(parts: Sequence[Segment], query: Query, most: int | None = None) -> Hits:
-    """All hits of a query, the first `most` (None: all) in their order, the others after them in any."""
-    style = query.style
-    ways = wordings(query.words, [(part.text, part.alive) for part in parts], style)
+def wordings_of(parts: Sequence[Segment], query: Query) -> list[Wording]:
+    """The wordings of a query, as typed first."""
+    return wordings(query.words, [(part.text, part.alive) for part in parts], query.style)
+
+
+def rank(
+    parts: Sequence[Segment], query: Query, most: int | None = None, *, ways: Sequence[Wording] | None = None
+) -> Hits:
+    """All hits of a query, the first `most` (None: all) in their order, the others after them in any.
+
+    `ways` are the query's wordings, where they are known.
+    """
+    ways, style = wordings_of(parts, query) if ways is None else ways, query.style
     found = [_match(part, query, ways, style) for part in parts]
     docs = [docs for docs, _ in found]
     scores = {

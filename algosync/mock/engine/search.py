@@ -22,9 +22,10 @@ from algosync.mock.engine.index import Index
 from algosync.mock.engine.paging import page, reach
 from algosync.mock.engine.patterns import NOWHERE, Circumstances
 from algosync.mock.engine.promotions import Pin, Plan, arrange, gather
-from algosync.mock.engine.ranking import Hits, attributes_read, rank
+from algosync.mock.engine.ranking import Hits, attributes_read, rank, wordings_of
 from algosync.mock.engine.rules import Merging, Outcome, apply_rules
 from algosync.mock.engine.segments import Segment
+from algosync.mock.engine.textual import Wording
 
 __all__ = ["Reading", "Search", "answer", "filters_of", "matching_ids", "search"]
 
@@ -61,6 +62,7 @@ class Search:
         query: What ranking.py is asked; words that had to be given up are optional in it.
         removed: The places of those words.
         parts: The segments that were searched.
+        ways: The wordings of the query.
     """
 
     def __init__(self, index: Index, given: Mapping[str, Any], reading: Reading) -> None:
@@ -74,6 +76,7 @@ class Search:
         self.query = self.choices.query()
         self.removed: frozenset[int] = frozenset()
         self.parts: list[Segment] = []
+        self.ways: list[Wording] = []
         self._pins: list[Pin] = []
 
     def run(self, shown: int | None = None) -> Hits:
@@ -98,13 +101,15 @@ class Search:
         return hits
 
     def _ranked(self, most: int | None) -> Hits:
-        hits = rank(self.parts, self.query, most)
+        self.ways = wordings_of(self.parts, self.query)
+        hits = rank(self.parts, self.query, most, ways=self.ways)
         if len(hits.doc):
             return hits
         for query, removed in relaxed(self.query, self.choices.option("removeWordsIfNoResults", "none")):
-            hits = rank(self.parts, query, most)
+            ways = wordings_of(self.parts, query)
+            hits = rank(self.parts, query, most, ways=ways)
             if len(hits.doc):
-                self.query, self.removed = query, removed
+                self.query, self.ways, self.removed = query, ways, removed
                 break
         return hits
 
@@ -179,7 +184,7 @@ def answer(index: Index, given: Mapping[str, Any], reading: Reading) -> Answered
         parts=under_way.parts,
         hits=hits,
         promoted=promoted,
-        show=Show(choices, under_way.query, reading.privileged),
+        show=Show(choices, under_way.query, under_way.ways, reading.privileged),
         page=page(choices, hits, reading.hits_max),
         facets=under_way.facets(all_hits, left) if "facets" in choices.params else None,
         outcome=under_way.outcome,

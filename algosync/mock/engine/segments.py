@@ -1,8 +1,9 @@
 """What search reads: records turned into columns and a text index, kept up to date with little work.
 
 Two segments: a large one, and a small one for records that changed since. A changed record leaves the large segment
-and enters the small one; when the small one grows too large, both are built again. A partial update of attributes that
-are not searchable costs no text indexing. Everything is built at the next search, never at the write.
+and enters the small one, which is built again; when that has cost a few times as much as building all, or the small
+one grows too large, all is built again. Partial updates of many records, but of no searchable attribute, cost no text
+indexing. Everything is built at the next search, never at the write.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from algosync.mock.engine.text import TextIndex
 
 SMALL_MIN = 2000
 SMALL_SHARE = 0.2
+AGAIN = 4
+"""How many times the records of an index may go through its small segment before all is built again: seldom enough for
+no search to wait often, soon enough for writes and searches in turn not to cost ever more."""
 
 
 class Segment:
@@ -87,6 +91,7 @@ class Searcher:
         self._small = Segment([])
         self._changed: set[str] = set()
         self._retouched: dict[str, frozenset[str]] = {}
+        self._again = 0  # records that went through the small segment since all were built
 
     def touch(self, object_id: str, roots: frozenset[str] | None) -> None:
         """Note a written record; `roots` are the attributes that may have changed, None where any may have."""
@@ -121,8 +126,10 @@ class Searcher:
         if not self._changed:
             return
         moved = (self._changed | set(self._small.ids)) & records.keys()
-        if len(moved) > small_max:
+        self._again += len(moved)
+        if len(moved) > small_max or self._again > AGAIN * max(SMALL_MIN, len(records)):
             self._large, self._small = Segment(sorted(records)), Segment([])
+            self._again = 0
         else:
             for object_id in self._changed:
                 place = self._large.place(object_id)

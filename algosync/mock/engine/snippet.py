@@ -7,6 +7,7 @@ words before as after (one more before, where the number is odd); the beginning 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,12 @@ class Style:
 
 
 def lengths(lines: Sequence[str]) -> dict[str, int]:
-    """Words by attribute, from attributesToSnippet: `name`, `name:20`, `*:20`."""
+    """Words by attribute, one at least, from attributesToSnippet: `name`, `name:20`, `*:20`."""
     read: dict[str, int] = {}
     for line in lines:
         name, colon, number = line.rpartition(":")
         counted = bool(colon) and number.strip().isdecimal()
-        read[name.strip() if counted else line.strip()] = int(number) if counted else WORDS
+        read[name.strip() if counted else line.strip()] = max(1, int(number)) if counted else WORDS
     return read
 
 
@@ -61,11 +62,15 @@ def _first(spots: Sequence[Spot], words: int) -> int:
         return 0
     matched = [at for at, spot in enumerate(spots) if spot.words]
     best, span, most = 0, 0, 0
+    inside, end = Counter[str](), 0
     for at in matched:
-        inside = [other for other in matched if at <= other < at + words]
-        told = len(frozenset[str]().union(*(spots[other].words for other in inside)))
+        while end < len(matched) and matched[end] < at + words:
+            inside.update(spots[matched[end]].words)
+            end += 1
+        told = sum(count > 0 for count in inside.values())
         if told > most:
-            best, span, most = at, inside[-1] - at + 1, told
+            best, span, most = at, matched[end - 1] - at + 1, told
+        inside.subtract(spots[at].words)
     if not most:
         return 0
     return max(0, min(best - (words - span + 1) // 2, len(spots) - words))

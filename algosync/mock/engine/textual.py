@@ -135,10 +135,15 @@ def _cut(text: str, at: int) -> tuple[str, str]:
 
 def textual(text: TextIndex, found: Sequence[Wording], allowed: Mask, style: Style) -> tuple[Mask, dict[str, Ints]]:
     """Which of the allowed documents a query matches, and the values of its criteria by document."""
-    words = {word: text.find(word, allowed, style.scope) for wording in found for word in wording.words}
-    hit, best = _read(text, found[0], words, allowed, style)
+    asked = dict.fromkeys(word for wording in found for word in wording.words)
+    words = {word: text.find(word, allowed, style.scope) for word in asked}
+    hit = _matching(found[0], words, allowed)
+    best = _values(text, found[0], words, hit, style)
     for wording in found[1:]:
-        more, values = _read(text, wording, words, allowed, style)
+        more = _matching(wording, words, allowed)
+        if not more.any():
+            continue
+        values = _values(text, wording, words, more, style)
         better = more & (~hit | _before(values, best))
         best = {name: np.where(better, values[name], best[name]) for name in CRITERIA}
         hit = hit | more
@@ -156,23 +161,25 @@ def _before(one: dict[str, Ints], other: dict[str, Ints]) -> Mask:
     return before
 
 
-def _read(
-    text: TextIndex, wording: Wording, known: Mapping[Word, Found], allowed: Mask, style: Style
-) -> tuple[Mask, dict[str, Ints]]:
-    found = [known[word] for word in wording.words]
+def _matching(wording: Wording, known: Mapping[Word, Found], allowed: Mask) -> Mask:
     hit = allowed.copy()
-    needed = [each for word, each in zip(wording.words, found, strict=True) if not word.optional]
-    for each in needed:
-        hit &= each.typos >= 0
-    if found and not needed:
-        hit &= np.any([each.typos >= 0 for each in found], axis=0)
+    needed = [word for word in wording.words if not word.optional]
+    for word in needed:
+        hit &= known[word].typos >= 0
+    if wording.words and not needed:
+        hit &= np.any([known[word].typos >= 0 for word in wording.words], axis=0)
+    return hit
+
+
+def _values(text: TextIndex, wording: Wording, known: Mapping[Word, Found], hit: Mask, style: Style) -> dict[str, Ints]:
+    found = [known[word] for word in wording.words]
     typo = np.full(len(hit), wording.typos, np.int64)
     words = np.zeros(len(hit), np.int64)
     for weight, each in zip(wording.weights, found, strict=True):
         typo += np.maximum(each.typos, 0)
         words += weight * (each.typos >= 0)
     exact = _exactness(wording, found, len(hit), style)
-    return hit, {"typo": typo, "words": words, "exact": exact} | _places(text, found, hit, style)
+    return {"typo": typo, "words": words, "exact": exact} | _places(text, found, hit, style)
 
 
 def _exactness(wording: Wording, found: Sequence[Found], size: int, style: Style) -> Ints:

@@ -1,7 +1,7 @@
 """Handlers of the Recommend API: recommendations; its rules are not here, and say so.
 
-Two headers besides the answer: `x-algosync-mock-source` names the source of each result (pushed, events, likeness or
-none, with `+fallback`), `x-algosync-mock-warning` what was ignored.
+Two headers besides the answer: `x-algosync-mock-source` names the source of each result, of the first 100 (pushed,
+events, likeness or none, with `+fallback`), `x-algosync-mock-warning` what was ignored.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from algosync.mock.services.recommend import Recommended, recommend
 from algosync.mock.services.recommend_request import Request, read_request
 
 SOURCE_HEADER = "x-algosync-mock-source"
+SOURCES_TOLD = 100
+"""Clients refuse long headers, many from 64 KB on."""
 
 
 def recommendations(room: Room) -> Any:
@@ -27,7 +29,7 @@ def recommendations(room: Room) -> Any:
         raise AlgoliaError("Invalid body, expected an array of requests", status=400)
     answers = [_answered(room, read_request(given)) for given in sent]
     answer = Answer.of({"results": [each.result for each in answers]})
-    headers = {SOURCE_HEADER: ", ".join(each.source for each in answers)}
+    headers = {SOURCE_HEADER: ", ".join(each.source for each in answers[:SOURCES_TOLD])}
     notes = dict.fromkeys(each.result["message"] for each in answers if "message" in each.result)
     if notes:
         headers[WARNING_HEADER] = "; ".join(notes)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from algosync.errors import AlgoliaError
+from algosync.mock.engine.answer import Answered
 from algosync.mock.engine.coverage import WARNING_HEADER, not_acted_on, warning
 from algosync.mock.engine.facet_search import search_facet
 from algosync.mock.engine.parameters import KNOWN, from_body
@@ -45,14 +47,14 @@ def queries(room: Room) -> Any:
         if enough:
             results.append({"hits": [], "nbHits": 0, "processed": False, "index": request.get("indexName")})
             continue
-        result, names = _searched(room, request)
-        results.append(result)
-        ignored.update(names)
-        enough = strategy != "none" and result.get("nbHits", 0) >= result.get("hitsPerPage", 0) > 0
+        found = _searched(room, request)
+        results.append(found.body)
+        ignored.update(found.ignored)
+        enough = strategy != "none" and found.enough
     return _warned({"results": results}, sorted(ignored))
 
 
-def _searched(room: Room, request: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _searched(room: Room, request: dict[str, Any]) -> Answered:
     name = request.get("indexName")
     if not isinstance(name, str):
         raise AlgoliaError("indexName is missing", status=400)
@@ -64,11 +66,12 @@ def _searched(room: Room, request: dict[str, Any]) -> tuple[dict[str, Any], list
         if not isinstance(request.get("facet"), str):
             raise AlgoliaError("facet is missing", status=400)
         params = room.restricted(from_body(given, FACET_KNOWN))
-        return search_facet(index, request["facet"], params, _reading(room)), not_acted_on(params, index.settings)
+        values = search_facet(index, request["facet"], params, _reading(room))
+        return Answered(body=values, ignored=not_acted_on(params, index.settings), enough=False)
     if kind != "default":
         raise AlgoliaError("Invalid type, expected default or facet", status=400)
     found = answer(index, room.restricted(from_body(given)), _reading(room))
-    return found.body | {"index": name}, found.ignored
+    return replace(found, body=found.body | {"index": name})
 
 
 def facet_values(room: Room) -> Any:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from algosync.mock.engine.index import Index
+from algosync.mock.engine.ranking import Hits
 from algosync.mock.engine.search import Reading, Search
 
 
@@ -25,18 +28,22 @@ class Ranked:
 
 def ranked(index: Index, params: Mapping[str, Any], reading: Reading, most: int) -> Ranked:
     """The `most` records that search parameters put first."""
-    under_way = Search(index, {**params, "enableRules": False, "distinct": False}, reading)
-    hits = under_way.run(most)
-    places = zip(hits.part[:most].tolist(), hits.doc[:most].tolist(), strict=True)
-    return Ranked(
-        object_ids=[under_way.parts[part].ids[doc] for part, doc in places],
-        scores={name: values[:most].tolist() for name, values in hits.scores.items()},
-    )
+    under_way, hits = _run(index, params, reading, most)
+    top = hits.take(np.arange(min(most, len(hits.doc))))
+    scores = {name: values.tolist() for name, values in top.scores.items()}
+    return Ranked(object_ids=_ids(under_way, top), scores=scores)
 
 
 def within(index: Index, reading: Reading) -> frozenset[str]:
-    """The records that a reading shows at all, in no order."""
-    under_way = Search(index, {"enableRules": False, "distinct": False}, reading)
-    hits = under_way.run(0)
+    """The records that a reading shows at all."""
+    return frozenset(_ids(*_run(index, {}, reading, 0)))
+
+
+def _run(index: Index, params: Mapping[str, Any], reading: Reading, most: int) -> tuple[Search, Hits]:
+    under_way = Search(index, {**params, "enableRules": False, "distinct": False}, reading)
+    return under_way, under_way.run(most)
+
+
+def _ids(under_way: Search, hits: Hits) -> list[str]:
     places = zip(hits.part.tolist(), hits.doc.tolist(), strict=True)
-    return frozenset(under_way.parts[part].ids[doc] for part, doc in places)
+    return [under_way.parts[part].ids[doc] for part, doc in places]

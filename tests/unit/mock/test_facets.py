@@ -108,6 +108,10 @@ def test_search_for_values(client):
     assert len(values(client, "brand")) == 3
     found = client.search_for_facet_values("p", "brand", {})
     assert found.exhaustive_facets_count is True
+    client.save_rule(
+        "p", "r", {"objectID": "r", "conditions": [], "consequence": {"params": {"facets": ["x"], "maxFacetHits": 1}}}
+    )
+    assert values(client, "brand", "bosch") == [("Bosch", "<em>Bosch</em>", 2)]
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,20 @@ def test_a_snippet_of_what_does_not_match_is_the_beginning():
     }
 
 
+def test_a_snippet_of_a_text_that_matches_everywhere():
+    """As long as a record may be: what a snippet costs must not grow with the square of it."""
+    text = f"{'red shoe ' * 10_000}a blue dog hat red"
+    assert snippet("red hat", text, 4)["value"] == "… blue dog <em>hat</em> <em>red</em>"
+
+
 def test_lengths():
-    assert lengths(["content:80", "description", "*:5", "a:b"]) == {"content": 80, "description": 10, "*": 5, "a:b": 10}
+    assert lengths(["content:80", "description", "*:5", "a:b", "c:0"]) == {
+        "content": 80,
+        "description": 10,
+        "*": 5,
+        "a:b": 10,
+        "c": 1,
+    }
 
 
 @given(
@@ -187,6 +199,25 @@ def test_names_with_dots(client):
     assert shown(found) == {"x.y": "<em>red</em>", "x": {"y": "<em>red</em> hat", "z": {"v": "<em>red</em>"}}}
     whole = first(client, query="red", attributesToHighlight=["x.z.v", "x"])["_highlightResult"]
     assert shown(whole)["x"]["z"] == {"v": "<em>red</em>", "w": "<em>red</em>"}
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "expected", "level"),
+    [
+        ("parkbench", "Park Bench, or bench (park)", "<em>Park</em> <em>Bench</em>, or bench (park)", "full"),
+        ("old parkbench", "old park bench", "<em>old</em> <em>park</em> <em>bench</em>", "full"),
+        ("nano second", "A Nanosecond", "A <em>Nanosecond</em>", "full"),
+        ("nano sec", "nanosecond", "<em>nanosec</em>ond", "full"),
+        ("my nano second", "my nanosecond, mine", "<em>my</em> <em>nanosecond</em>, mine", "full"),
+        ("cafe", "cafe\u0301s", "<em>cafe\u0301</em>s", "full"),
+        ("fin", "ﬁns", "<em>ﬁn</em>s", "full"),
+    ],
+)
+def test_joined_and_split_words_and_accents_apart(client, query, name, expected, level):
+    """algolia.com/doc/…/in-depth/splitting-and-concatenation says what matches; what matches is highlighted."""
+    client.save_object("p", {"objectID": "a", "name": name})
+    found = first(client, query=query)["_highlightResult"]["name"]
+    assert (found["value"], found["matchLevel"], found["matchedWords"]) == (expected, level, query.split())
 
 
 def test_items_of_arrays_that_do_not_match_can_be_left_out(record):

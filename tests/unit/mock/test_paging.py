@@ -165,6 +165,9 @@ def test_searches_stop_when_there_are_enough_matches(client):
     results = json.loads(answer.raw_data)["results"]
     assert [(len(each["hits"]), each["nbHits"]) for each in results] == [(3, 3), (2, 3), (0, 0)]
     assert results[2]["processed"] is False
+    few = [{**request, "responseFields": ["hits"]} for request in requests]
+    answer = client.search_with_http_info({"requests": few, "strategy": "stopIfEnoughMatches"})
+    assert [each.get("processed") for each in json.loads(answer.raw_data)["results"]] == [None, None, False]
     everything = client.search({"requests": requests, "strategy": "none"}).results
     assert [each.actual_instance.nb_hits for each in everything] == [3, 3, 3]
 

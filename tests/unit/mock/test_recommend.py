@@ -500,6 +500,13 @@ def test_a_body_without_requests_is_refused(algolia: MockAlgolia) -> None:
         assert send(algolia, body)[0] == 400
 
 
+def test_the_sources_of_many_requests_fit_a_header(algolia: MockAlgolia) -> None:
+    """http.client refuses lines of more than 64 KB."""
+    _, body, headers = send(algolia, {"requests": [request("related-products", maxRecommendations=1)] * 150})
+    assert len(body["results"]) == 150
+    assert headers["x-algosync-mock-source"].split(", ") == ["pushed"] * 100
+
+
 def test_an_unknown_model_is_refused_by_name(algolia: MockAlgolia) -> None:
     status, body, _ = send(algolia, {"requests": [request("recommended-for-you")]})
     assert (status, "recommended-for-you" in body["message"]) == (400, True)

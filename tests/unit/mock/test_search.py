@@ -50,7 +50,7 @@ def test_words_prefixes_and_accents(client):
         ("keyboard", 0),
         ("keybord", 1),
         ("keyboaard", 1),
-        ("ekyboard", None),  # a swap that touches the first letter counts twice, and seven letters allow one
+        ("ekyboard", 2),  # a swap that touches the first letter counts twice
         ("kyeboard", 1),
         ("keebord", None),
         ("kebobard", 2),
@@ -64,8 +64,6 @@ def test_words_prefixes_and_accents(client):
     ],
 )
 def test_typos_by_word_length(client, query, typos):
-    if query == "ekyboard":
-        typos = 2
     load(client, *names(k="keyboard", c="cat", m="mouse"))
     assert [each.nb_typos for each in info(client, query).values()] == ([] if typos is None else [typos])
     if typos:
@@ -76,7 +74,7 @@ def test_typo_tolerance_min(client):
     load(client, *names(a="phone", b="phome", c="phine"))
     assert found(client, "phone") == ["a", "b", "c"]
     assert found(client, "phone", typoTolerance="min") == ["a"]
-    assert found(client, "phoneX"[:4] + "t", typoTolerance="min") == ["a"]
+    assert found(client, "phont", typoTolerance="min") == ["a"]
 
 
 def test_ranking_criteria_in_their_order(client):

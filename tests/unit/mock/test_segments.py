@@ -42,13 +42,25 @@ SETTINGS = st.fixed_dictionaries(
         "attributeForDistinct": st.sampled_from(["brand", "rank"]),
     },
 )
+CHOSEN = st.fixed_dictionaries(
+    {
+        "searchableAttributes": st.sampled_from([["name"], ["unordered(note)", "name"]]),
+        "attributesForFaceting": st.just(["searchable(brand)", "deep.size", "rank"]),
+        "customRanking": st.sampled_from([["desc(rank)"], ["asc(brand)", "desc(deep.size)"]]),
+        "attributeForDistinct": st.sampled_from(["brand", "rank"]),
+    }
+)
+UNSEARCHED = st.fixed_dictionaries({"objectID": NAMES}, optional={k: ATTRIBUTES[k] for k in ("brand", "deep", "rank")})
+PARTIALS = st.lists(st.tuples(st.just("partialUpdateObjectNoCreate"), UNSEARCHED), min_size=3, max_size=8)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("batch"), st.lists(ACTIONS, min_size=1, max_size=5)),
+        st.tuples(st.just("batch"), PARTIALS),
+        st.tuples(st.just("batch"), PARTIALS),
         st.tuples(st.just("settings"), SETTINGS),
         st.tuples(st.sampled_from(["publish", "hold", "snapshot", "restore", "move"]), st.none()),
     ),
-    max_size=8,
+    max_size=6,
 )
 SEARCHES = [
     {"query": "red shoe"},
@@ -82,18 +94,35 @@ def written(algolia: MockAlgolia, kind: str, content: Any, kept: list[Any]) -> N
         ask(algolia, "operation", {"operation": "move", "destination": "p"}, of="q")
 
 
+def test_writes_and_searches_in_turn_do_not_build_ever_more(monkeypatch):
+    built = []
+    prepare = segments.Segment.prepare
+
+    def counted(segment, records, attributes, lines):
+        if segment._text is None:
+            built.append(len(segment))
+        prepare(segment, records, attributes, lines)
+
+    monkeypatch.setattr(segments.Segment, "prepare", counted)
+    algolia = loaded([{"objectID": str(number), "name": "red"} for number in range(300)])
+    for number in range(300):
+        body = {"objectID": str(number), "name": f"blue {number}"}
+        ask(algolia, "batch", {"requests": [{"action": "updateObject", "body": body}]})
+        assert ask(algolia, "query", {"query": "blue", "hitsPerPage": 0})["nbHits"] == number + 1
+    assert sum(built) < 300 * 100
+
+
 @pytest.mark.parametrize("small_min", [0, 2, 2000])
 @settings(max_examples=40, deadline=None)
-@given(rows=st.lists(RECORDS, min_size=1, max_size=7), steps=STEPS)
-def test_step_by_step_is_as_at_once(small_min, rows, steps):
+@given(rows=st.lists(RECORDS, min_size=4, max_size=12), chosen=CHOSEN, steps=STEPS)
+def test_step_by_step_is_as_at_once(small_min, rows, chosen, steps):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "SMALL_MIN", small_min)
         clock = [0]
         algolia = MockAlgolia(clock_ms=lambda: clock[0])
-        ask(algolia, "settings", {"attributesForFaceting": ["brand"]}, "PUT")
-        ask(algolia, "batch", {"requests": [{"action": "addObject", "body": row} for row in rows]})
         kept: list[Any] = []
-        for kind, content in steps:
+        first = ("batch", [("addObject", row) for row in rows])
+        for kind, content in [("settings", chosen), first, *steps]:
             written(algolia, kind, content, kept)
             clock[0] += 600
             if now := algolia.content().get("p"):
