@@ -16,7 +16,7 @@ from algosync.errors import ConfigError, SourceError
 from algosync.mock import files
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.fault_plan import FaultPlan, check_names, read_plan, read_short
-from algosync.mock.keys import DEFAULT_KEYS, Key
+from algosync.mock.keys import ADMIN, DEFAULT_KEYS, Key
 from algosync.mock.routes.table import OPERATIONS
 from algosync.mock.server import MockServer
 from algosync.settings.load import load as load_settings
@@ -112,7 +112,7 @@ def _start(algolia: MockAlgolia, options: MockOptions, plan: FaultPlan) -> None:
 
 def _report(server: MockServer, held: Mapping[str, int]) -> dict[str, Any]:
     # Never the keys of the settings: they may be real.
-    keys = [{"key": key.value, "acl": sorted(key.acl), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
+    keys = [{"key": key.value, "acl": sorted(key.acl - {ADMIN}), "indexes": list(key.indexes)} for key in DEFAULT_KEYS]
     plan = server.algolia.limits.plan.name
     faults = server.algolia.faults.describe()["faults"]
     there: dict[str, Any] = {"url": server.url, "app_id": server.algolia.app_id, "plan": plan}
