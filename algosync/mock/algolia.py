@@ -16,7 +16,7 @@ from typing import Any, get_args
 from algosync.errors import AlgoliaError, ConfigError
 from algosync.mock.engine.index import Index, IndexState
 from algosync.mock.engine.records import Stage
-from algosync.mock.engine.rules import Merging
+from algosync.mock.engine.rules.apply import Merging
 from algosync.mock.faults import Faults
 from algosync.mock.keyring import KeyRing, KeysState
 from algosync.mock.keys import DEFAULT_KEYS, Key
@@ -49,7 +49,7 @@ class MockAlgolia:
     Args:
         app_id: The application's id.
         keys: Its API keys.
-        rules_merge: How the parameters of several rules and the query combine, see rules.py.
+        rules_merge: How the parameters of several rules and the query combine, see engine/rules/apply.py.
         plan: Its limits: `build`, `grow`, `premium`, or `unlimited`, see plans.py.
         max_record_bytes: Largest record in bytes of minified JSON, in place of the plan's.
         clock_ms: Tells the time in epoch milliseconds.

@@ -20,7 +20,7 @@ from algosync.errors import AlgoliaError, ConfigError, SourceError
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.engine.index import Index
 from algosync.mock.engine.records import Stage
-from algosync.mock.engine.rule_shape import Rule, check_rule
+from algosync.mock.engine.rules.shape import Rule, check_rule
 from algosync.mock.engine.settings import check_settings
 from algosync.mock.tasks import World
 

@@ -19,9 +19,9 @@ from algosync.mock.engine.paging import Page
 from algosync.mock.engine.parameters import echo
 from algosync.mock.engine.ranking import Hits
 from algosync.mock.engine.records import Record
-from algosync.mock.engine.rules import Outcome
+from algosync.mock.engine.rules.apply import Outcome
 from algosync.mock.engine.segments import Segment
-from algosync.mock.engine.words import spans
+from algosync.mock.engine.text.words import spans
 
 SERVER = "mock"
 """`serverUsed`: the service names one of its machines."""

@@ -16,9 +16,9 @@ from algosync.mock.engine.filters import Filter, facet_filters, numeric_filters,
 from algosync.mock.engine.grammar import parse_filters
 from algosync.mock.engine.ranking import Query
 from algosync.mock.engine.settings import DEFAULTS, Facet, Order, facets, ranking, searchables
-from algosync.mock.engine.syntax import FEATURES, Syntax, read
-from algosync.mock.engine.text import Word
-from algosync.mock.engine.words import phonemic, split
+from algosync.mock.engine.text.inverted import Word
+from algosync.mock.engine.text.syntax import FEATURES, Syntax, read
+from algosync.mock.engine.text.words import phonemic, split
 
 WORDS_MAX = 10
 

@@ -16,9 +16,9 @@ from algosync.errors import AlgoliaError
 from algosync.mock.engine.choices import Choices
 from algosync.mock.engine.highlight import Tags
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.matches import Matcher
 from algosync.mock.engine.search import Reading, Search
 from algosync.mock.engine.settings import facets
+from algosync.mock.engine.text.matches import Matcher
 
 ALL = sys.maxsize
 HITS = 10

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from algosync.mock.engine.columns import Column, Ints, Mask
-from algosync.mock.engine.order import first
 from algosync.mock.engine.ranking import Hits
 from algosync.mock.engine.segments import Segment
+from algosync.mock.engine.sorting import first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

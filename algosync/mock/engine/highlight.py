@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from algosync.mock.engine.matches import Matcher, Spot
 from algosync.mock.engine.records import Record
+from algosync.mock.engine.text.matches import Matcher, Spot
 
 Leaf = Callable[[str], dict[str, Any]]
 """What becomes of one text: an object with `matchLevel`."""

@@ -14,12 +14,12 @@ import orjson
 
 from algosync.mock.engine.choices import Choices
 from algosync.mock.engine.highlight import Chosen, Tags, chosen, highlighter, over
-from algosync.mock.engine.matches import Matcher, stand_ins
 from algosync.mock.engine.ranking import Query
 from algosync.mock.engine.records import Record, project
 from algosync.mock.engine.settings import searchables
 from algosync.mock.engine.snippet import Style, lengths, snippeter
-from algosync.mock.engine.textual import Wording
+from algosync.mock.engine.text.criteria import Wording
+from algosync.mock.engine.text.matches import Matcher, stand_ins
 
 ELLIPSIS = "…"
 

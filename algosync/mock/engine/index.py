@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from algosync.mock.engine.records import Record, Stage
-from algosync.mock.engine.rule_shape import Rule
+from algosync.mock.engine.rules.shape import Rule
 from algosync.mock.engine.segments import Searcher, Segment
 from algosync.mock.engine.settings import DEFAULTS, searchables
 

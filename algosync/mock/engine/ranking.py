@@ -1,7 +1,7 @@
 """Matching and ranking, as Algolia documents them: criteria one by one, each breaking the ties of the one before.
 
 Pure: segments and a query in, numbered hits out. A record's *match* of a query word are its occurrences with fewest
-typos. From these (textual.py and proximity.py work them out):
+typos. From these (the folder text works them out):
 
 * typo: typos summed over the query's words; fewer first
 * words: query words found; more first (differs only with optionalWords)
@@ -28,12 +28,12 @@ import numpy as np
 
 from algosync.mock.engine.columns import Floats, Ints, Mask, sort_keys
 from algosync.mock.engine.filters import FacetTerm, Filter, Group, NumericTerm, Operator, Term
-from algosync.mock.engine.order import first
 from algosync.mock.engine.segments import Segment, tie_order
 from algosync.mock.engine.settings import Facet, Order
-from algosync.mock.engine.syntax import Syntax
-from algosync.mock.engine.text import Scope, Word
-from algosync.mock.engine.textual import CRITERIA, MORE_FIRST, Style, Wording, textual, wordings
+from algosync.mock.engine.sorting import first
+from algosync.mock.engine.text.criteria import CRITERIA, MORE_FIRST, Style, Wording, textual, wordings
+from algosync.mock.engine.text.inverted import Scope, Word
+from algosync.mock.engine.text.syntax import Syntax
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?", re.ASCII)
 _DECIMALS = 1000

@@ -14,18 +14,18 @@ from typing import Any
 from algosync.mock.engine.answer import Answered, Found, write
 from algosync.mock.engine.choices import Choices, filters_of, relaxed
 from algosync.mock.engine.coverage import not_acted_on
-from algosync.mock.engine.facet_values import IndexFacetValues
 from algosync.mock.engine.filters import Filter
 from algosync.mock.engine.grouping import FacetAnswer, best_of_each, count_facets, grouped
 from algosync.mock.engine.hits import Show
 from algosync.mock.engine.index import Index
 from algosync.mock.engine.paging import page, reach
-from algosync.mock.engine.patterns import NOWHERE, Circumstances
-from algosync.mock.engine.promotions import Pin, Plan, arrange, gather
 from algosync.mock.engine.ranking import Hits, attributes_read, rank, wordings_of
-from algosync.mock.engine.rules import Merging, Outcome, apply_rules
+from algosync.mock.engine.rules.apply import Merging, Outcome, apply_rules
+from algosync.mock.engine.rules.facet_values import IndexFacetValues
+from algosync.mock.engine.rules.patterns import NOWHERE, Circumstances
+from algosync.mock.engine.rules.promotions import Pin, Plan, arrange, gather
 from algosync.mock.engine.segments import Segment
-from algosync.mock.engine.textual import Wording
+from algosync.mock.engine.text.criteria import Wording
 
 __all__ = ["Reading", "Search", "answer", "filters_of", "matching_ids", "search"]
 

@@ -17,7 +17,7 @@ import orjson
 
 from algosync.mock.engine.columns import Column, Ints, Mask
 from algosync.mock.engine.settings import Searchable
-from algosync.mock.engine.text import TextIndex
+from algosync.mock.engine.text.inverted import TextIndex
 
 SMALL_MIN = 2000
 SMALL_SHARE = 0.2

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from algosync.mock.engine.highlight import Leaf, Tags
-from algosync.mock.engine.matches import Matcher, Spot
+from algosync.mock.engine.text.matches import Matcher, Spot
 
 WORDS = 10
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 from algosync.errors import AlgoliaError
 from algosync.mock.engine.index import Index
-from algosync.mock.engine.rule_shape import ANCHORINGS, Rule, check_rule, conditions
-from algosync.mock.engine.words import split
+from algosync.mock.engine.rules.shape import ANCHORINGS, Rule, check_rule, conditions
+from algosync.mock.engine.text.words import split
 from algosync.mock.routes.calls import Room, route
 
 RULES_PER_PAGE = 20

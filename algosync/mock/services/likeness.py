@@ -14,7 +14,7 @@ from algosync.mock.engine.columns import leaves
 from algosync.mock.engine.index import Index
 from algosync.mock.engine.search import Reading
 from algosync.mock.engine.settings import facets, searchables
-from algosync.mock.engine.words import split
+from algosync.mock.engine.text.words import split
 from algosync.mock.services.ranked import ranked
 
 VALUES_MAX = 20

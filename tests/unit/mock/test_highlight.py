@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.mock.engine.highlight import Tags, highlighter
-from algosync.mock.engine.matches import Matcher
 from algosync.mock.engine.snippet import Style, lengths, snippeter
-from algosync.mock.engine.text import Word
-from algosync.mock.engine.words import split
+from algosync.mock.engine.text.inverted import Word
+from algosync.mock.engine.text.matches import Matcher
+from algosync.mock.engine.text.words import split
 
 TAGS = Tags(before="<em>", after="</em>")
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from algosync.mock.engine.patterns import Circumstances
-from algosync.mock.engine.rule_matching import asked, triggered
-from algosync.mock.engine.words import split
+from algosync.mock.engine.rules.matching import asked, triggered
+from algosync.mock.engine.rules.patterns import Circumstances
+from algosync.mock.engine.text.words import split
 
 NOW = 1000
 

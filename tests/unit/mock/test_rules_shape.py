@@ -7,8 +7,8 @@ from functools import reduce
 import pytest
 
 from algosync.errors import AlgoliaError
-from algosync.mock.engine.consequences import Automatic, Promotion, automatic, edits, promotions
-from algosync.mock.engine.rule_shape import check_rule
+from algosync.mock.engine.rules.consequences import Automatic, Promotion, automatic, edits, promotions
+from algosync.mock.engine.rules.shape import check_rule
 
 
 def rule(**parts):

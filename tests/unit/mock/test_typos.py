@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.mock.engine import text
-from algosync.mock.engine.typos import typos, typos_of_many
+from algosync.mock.engine.text import inverted
+from algosync.mock.engine.text.typos import typos, typos_of_many
 
 WORD = st.text("abcé", min_size=1, max_size=7)
 
@@ -22,12 +22,12 @@ def test_many_distances_are_those_of_each(word, others, most, prefix):
 
 
 def test_misspellings_are_remembered_for_so_many_words_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "MISSPELT_KEPT", 2)
-    index = text.TextIndex(1, None)
+    monkeypatch.setattr(inverted, "MISSPELT_KEPT", 2)
+    index = inverted.TextIndex(1, None)
     index.add(0, {"objectID": "1", "name": "lamp"})
     index.seal()
     for asked in ("lamo", "lump", "lamb", "lamo", "camp"):
-        word = text.Word(text=asked, prefix=False, typos_max=1)
-        found = index.find(word, np.ones(1, np.bool_), text.Scope())
+        word = inverted.Word(text=asked, prefix=False, typos_max=1)
+        found = index.find(word, np.ones(1, np.bool_), inverted.Scope())
         assert found.typos.tolist() == [2 if asked == "camp" else 1]
         assert len(index._misspellings) <= 2

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from algosync.mock.engine.typos import typos
-from algosync.mock.engine.words import normalise, spans, split
+from algosync.mock.engine.text.typos import typos
+from algosync.mock.engine.text.words import normalise, spans, split
 
 from .asking import hits, loaded
 from .reference import words as plain

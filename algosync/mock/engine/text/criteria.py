@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from algosync.mock.engine.columns import Ints, Mask
-from algosync.mock.engine.proximity import closest
-from algosync.mock.engine.text import Found, Scope, TextIndex, Word
+from algosync.mock.engine.text.inverted import Found, Scope, TextIndex, Word
+from algosync.mock.engine.text.proximity import closest
 
 CRITERIA = ("typo", "words", "proximity", "attribute", "exact")
 MORE_FIRST = frozenset({"words", "filters", "exact"})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from algosync.mock.engine.columns import Ints
-from algosync.mock.engine.text import GAP, Found
+from algosync.mock.engine.text.inverted import GAP, Found
 
 _NONE = 1 << 40
 

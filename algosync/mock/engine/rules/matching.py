@@ -16,9 +16,9 @@ from typing import Any
 
 from algosync.mock.engine.filters import FacetTerm, Filter, facet_filters, tag_filters
 from algosync.mock.engine.grammar import parse_filters
-from algosync.mock.engine.patterns import NOWHERE, Circumstances, Named, places
-from algosync.mock.engine.rule_shape import ANCHORINGS, Rule, conditions
-from algosync.mock.engine.words import normalise, spans, split
+from algosync.mock.engine.rules.patterns import NOWHERE, Circumstances, Named, places
+from algosync.mock.engine.rules.shape import ANCHORINGS, Rule, conditions
+from algosync.mock.engine.text.words import normalise, spans, split
 
 Chosen = frozenset[tuple[str, str, bool]]
 """Facet filters as (attribute, normalised value, negated)."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from algosync.mock.engine.columns import Ints, Mask
-from algosync.mock.engine.text import Scope, TextIndex, Word
-from algosync.mock.engine.words import split
+from algosync.mock.engine.text.inverted import Scope, TextIndex, Word
+from algosync.mock.engine.text.words import split
 
 FEATURES = ("exactPhrase", "excludeWords")
 

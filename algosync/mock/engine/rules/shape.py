@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from algosync.mock.engine.consequences import check_consequence, invalid, listed, only
 from algosync.mock.engine.filters import FacetTerm
 from algosync.mock.engine.grammar import parse_filters
+from algosync.mock.engine.rules.consequences import check_consequence, invalid, listed, only
 
 Rule = dict[str, Any]
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.mock.engine import order
-from algosync.mock.engine.order import first
+from algosync.mock.engine import sorting
+from algosync.mock.engine.sorting import first
 
 
 @given(
@@ -18,10 +18,10 @@ from algosync.mock.engine.order import first
 def test_the_first_of_many_are_those_of_a_sort(rows, most):
     keys = [np.array(column) for column in zip(*rows, strict=True)] + [np.arange(len(rows))[::-1]]
     sorted_ = np.lexsort(keys[::-1]).tolist()
-    small, order._SMALL = order._SMALL, 2
+    small, sorting._SMALL = sorting._SMALL, 2
     try:
         found = first(keys, most).tolist()
     finally:
-        order._SMALL = small
+        sorting._SMALL = small
     assert found[:most] == sorted_[:most]
     assert sorted(found) == list(range(len(rows)))

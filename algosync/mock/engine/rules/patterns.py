@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from algosync.mock.engine.rule_shape import PLACEHOLDER
-from algosync.mock.engine.typos import typos
-from algosync.mock.engine.words import split
+from algosync.mock.engine.rules.shape import PLACEHOLDER
+from algosync.mock.engine.text.typos import typos
+from algosync.mock.engine.text.words import split
 
 NOWHERE = sys.maxsize
 

@@ -12,10 +12,10 @@ from functools import cached_property
 from itertools import product, takewhile
 from typing import NamedTuple
 
-from algosync.mock.engine.text import Word
-from algosync.mock.engine.textual import Wording
-from algosync.mock.engine.typos import typos
-from algosync.mock.engine.words import normalise, spans
+from algosync.mock.engine.text.criteria import Wording
+from algosync.mock.engine.text.inverted import Word
+from algosync.mock.engine.text.typos import typos
+from algosync.mock.engine.text.words import normalise, spans
 
 
 class Spot(NamedTuple):

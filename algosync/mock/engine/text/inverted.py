@@ -19,8 +19,8 @@ import numpy as np
 
 from algosync.mock.engine.columns import Ints, Mask
 from algosync.mock.engine.settings import Searchable
-from algosync.mock.engine.typos import typos_of_many
-from algosync.mock.engine.words import split
+from algosync.mock.engine.text.typos import typos_of_many
+from algosync.mock.engine.text.words import split
 
 GAP = 8
 """Proximity at which words no longer count as near each other."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from algosync.mock.engine.consequences import (
+from algosync.mock.engine.filters import groups
+from algosync.mock.engine.rules.consequences import (
     AUTOMATIC,
     Automatic,
     Promotion,
@@ -23,11 +24,10 @@ from algosync.mock.engine.consequences import (
     promotions,
     redirect,
 )
-from algosync.mock.engine.filters import groups
-from algosync.mock.engine.patterns import Circumstances, Named
-from algosync.mock.engine.query_edits import EditedQuery
-from algosync.mock.engine.rule_matching import Asked, Triggered, asked, triggered
-from algosync.mock.engine.rule_shape import Rule
+from algosync.mock.engine.rules.edits import EditedQuery
+from algosync.mock.engine.rules.matching import Asked, Triggered, asked, triggered
+from algosync.mock.engine.rules.patterns import Circumstances, Named
+from algosync.mock.engine.rules.shape import Rule
 
 Merging = Literal["first", "merge"]
 

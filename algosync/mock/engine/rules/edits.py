@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from algosync.mock.engine.patterns import Named, Token, tokenise
-from algosync.mock.engine.rule_matching import Asked
-from algosync.mock.engine.words import spans, split
+from algosync.mock.engine.rules.matching import Asked
+from algosync.mock.engine.rules.patterns import Named, Token, tokenise
+from algosync.mock.engine.text.words import spans, split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

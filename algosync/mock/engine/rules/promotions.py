@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from algosync.mock.engine.columns import Ints, Mask
-from algosync.mock.engine.consequences import Promotion
 from algosync.mock.engine.filters import Filter
 from algosync.mock.engine.ranking import Hits, matching
+from algosync.mock.engine.rules.consequences import Promotion
 from algosync.mock.engine.segments import Segment
 from algosync.mock.engine.settings import Facet
 

@@ -13,7 +13,7 @@ from algosync.mock.engine.columns import Column, Ints, number_text
 from algosync.mock.engine.index import Index
 from algosync.mock.engine.segments import Segment
 from algosync.mock.engine.settings import facets
-from algosync.mock.engine.words import split
+from algosync.mock.engine.text.words import split
 
 _Spelled = dict[tuple[str, ...], list[str]]
 _known: WeakKeyDictionary[Column, _Spelled] = WeakKeyDictionary()
