@@ -20,10 +20,10 @@ from algosync.errors import ConfigError
 from algosync.profiles.moments import DAY_S, epoch_month, epoch_seconds, month_start, month_starts
 
 SCORE_MAX: Final = 20
-_SCORE_DIGITS: Final = 9
+SCORE_DIGITS: Final = 9
 # A number times this, less what that adds, keeps its upper 36 bits (Veltkamp's splitting): 11 digits, which
 # the order of a parallel sum does not reach.
-_SPLIT: Final = float(2**17 + 1)
+SPLIT: Final = float(2**17 + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ def _united(parts: list[ir.Table], points: ir.Table, by: Sequence[str], columns:
 
 
 def _rounded(total: ir.Value) -> ir.Value:
-    wide = total * _SPLIT
+    wide = total * SPLIT
     return wide - (wide - total)
 
 
@@ -235,5 +235,5 @@ def _scored(table: ir.Table, keys: list[str], value: str, top: int | None) -> ir
     )
     if top is not None:
         ranked = ranked.filter(ranked["rank"] <= top)
-    score = (SCORE_MAX * (ranked.key_ / ranked.largest_)).round(_SCORE_DIGITS)
+    score = (SCORE_MAX * (ranked.key_ / ranked.largest_)).round(SCORE_DIGITS)
     return ranked.mutate(score=score).drop("largest_")
