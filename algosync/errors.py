@@ -10,6 +10,10 @@
     ├── AlgoliaError            stop: Algolia refused (4xx)
     │   └── AlgoliaUnavailableError  retry: no answer, 429 or 5xx
     │       └── NotPublishedError    retry: a write was taken and cannot be read yet
+    ├── AccessError             stop: a key does not open what was asked for
+    │   └── ForbiddenError      stop: a good key, which opens something else
+    ├── RequestError            stop: a request to the HTTP API is ill-formed or too large
+    │   └── TooManyRequestsError     retry: so often is not allowed
     └── PushRefusedError        stop: pushing would break a promise, for example show profiles to strangers
 
 An error says what happened, where, and what to do next; adapters translate every foreign exception into one of
@@ -101,6 +105,40 @@ class AlgoliaUnavailableError(AlgoliaError):
 
 class NotPublishedError(AlgoliaUnavailableError):
     """Algolia says of a task that it is not published, or does not know it: it says the same of both."""
+
+
+class AccessError(AlgosyncError):
+    """A key is missing, forged or expired, or does not open what was asked for."""
+
+
+class ForbiddenError(AccessError):
+    """The key is good, and does not open what was asked for."""
+
+
+class RequestError(AlgosyncError):
+    """A request to the HTTP API cannot be understood or taken.
+
+    Args:
+        status: The HTTP status that says so.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        status: int = 400,
+    ) -> None:
+        self.status = status
+        super().__init__(what, where=where, hint=hint, retry_after_s=retry_after_s)
+
+
+class TooManyRequestsError(RequestError):
+    """Somebody asks more often than the settings allow."""
+
+    action = "retry"
 
 
 class PushRefusedError(AlgosyncError):

@@ -43,12 +43,14 @@ class Outcome:
         units: How many things were worked on.
         result: What came out, in a form that can be compared; None where there is nothing to compare.
         peak_mb: Peak memory, where it is not that of the measuring process.
+        p99_ms: The 99th percentile of single latencies, where these were measured.
     """
 
     clock: Clock
     units: int
     result: Any = None
     peak_mb: float | None = None
+    p99_ms: float = 0.0
 
 
 Variant = Callable[[Path, float], Outcome]
@@ -87,6 +89,7 @@ class Median:
     wall: float
     peak_mb: float
     units: int
+    p99_ms: float = 0.0
 
     @property
     def rate(self) -> float:

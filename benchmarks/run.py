@@ -20,7 +20,7 @@ from typing import Any
 
 from measure import Benchmark, Median, peak_mb
 
-NAMES = ("start", "intake", "profiles", "push", "mock", "mock_search", "together", "similar")
+NAMES = ("start", "intake", "collector", "serve", "profiles", "push", "mock", "mock_search", "together", "similar")
 MODULES = {"together": "related", "similar": "related"}
 GROUPS = {"related": ("together", "similar")}
 PREPARE = "prepare"
@@ -95,7 +95,7 @@ def one(name: str, variant: str, place: str, scale: float) -> int:
     outcome = asked.variants[variant](Path(place), scale)
     clock = outcome.clock
     document = {"units": outcome.units, "result": outcome.result, "peak_mb": outcome.peak_mb or peak_mb()}
-    print(json.dumps(document | {"cpu": clock.cpu, "wall": clock.wall}))
+    print(json.dumps(document | {"cpu": clock.cpu, "wall": clock.wall, "p99_ms": outcome.p99_ms}))
     return 0
 
 
@@ -118,11 +118,13 @@ def _median(several: list[dict[str, Any]]) -> Median:
         wall=median(one["wall"] for one in several),
         peak_mb=median(one["peak_mb"] for one in several),
         units=several[0]["units"],
+        p99_ms=median(one["p99_ms"] for one in several),
     )
 
 
 def _document(found: Median) -> dict[str, Any]:
-    return {
+    latency = {"p99_ms": round(found.p99_ms, 2)} if found.p99_ms else {}
+    return latency | {
         "cpu_s": round(found.cpu, 3),
         "wall_s": round(found.wall, 3),
         "peak_mb": round(found.peak_mb),

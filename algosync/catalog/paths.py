@@ -95,13 +95,27 @@ def condition(source: str) -> Callable[[Record], bool]:
     return lambda record: all(part(record) for part in parts)
 
 
-def _single(source: str) -> Callable[[Record], bool]:
+def terms(source: str) -> list[tuple[str, str, str]]:
+    """Return the parts of a condition, all of which must hold, as (path, operator, value).
+
+    Raises:
+        ConfigError: The text is not such a condition.
+    """
+    return [_parts(part) for part in source.split(" AND ")]
+
+
+def _parts(source: str) -> tuple[str, str, str]:
     found = _CONDITION.match(source)
     if found is None:
         raise ConfigError(
             f"{source!r} is not a condition", where="catalog.available", hint='Write "in_stock:true" or "stock:>0"'
         )
-    read, sign, wanted = getter(found["path"]), found["op"] or "=", found["value"]
+    return found["path"], found["op"] or "=", found["value"]
+
+
+def _single(source: str) -> Callable[[Record], bool]:
+    path, sign, wanted = _parts(source)
+    read = getter(path)
     compare = _OPERATORS[sign]
     if sign in ("=", "!="):
         return lambda record: any(compare(text(value), wanted) for value in read(record))

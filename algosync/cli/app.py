@@ -16,6 +16,7 @@ from algosync import __version__
 from algosync.cli import render
 from algosync.cli.mock import mock
 from algosync.cli.options import DEFAULT_CONFIG, Config, Family, Json, Only, Target, Verbose
+from algosync.cli.serve import serve
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
@@ -246,6 +247,7 @@ def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose
 
 
 app.command()(mock)
+app.command()(serve)
 
 
 @quarantine.command("list")

@@ -7,9 +7,10 @@ result and leave relevance nothing to decide. Whatever is left out is named with
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from algosync.catalog.never import is_sensitive
@@ -40,6 +41,8 @@ class FilterPolicy:
         values_per_facet: Most values of one facet.
         levels: Most distinct scores within one group, 1 to 20.
         max: Most filters in all, up to FILTERS_MAX.
+        diversity: Most that one filter may hold of all their scores together, 0.5 to 1, where 1 is no limit. One that
+            holds more is weakened; one that stands alone cannot be, and is left out.
         declared: Attributes the index declares for faceting; None where they are not known.
         never: Facet to patterns of sensitive values, which are in no filter.
 
@@ -51,6 +54,7 @@ class FilterPolicy:
     values_per_facet: int = 3
     levels: int = 3
     max: int = 9
+    diversity: float = 1.0
     declared: frozenset[str] | None = None
     never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -64,6 +68,8 @@ class FilterPolicy:
         for name, number, top in numbers:
             if type(number) is not int or not 1 <= number <= top:
                 raise ConfigError(f"{name} is an integer of 1 to {top}, not {number!r}", where="filters")
+        if not 0.5 <= self.diversity <= 1:
+            raise ConfigError(f"diversity is a share of 0.5 to 1, not {self.diversity!r}", where="filters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +255,8 @@ def _assemble(kept: list[_Said], policy: FilterPolicy, refused: list[Refusal]) -
     for one in kept:
         group = groups.setdefault(one.facet, [])
         group.append(_receipt(one, group[0].product if group else -one.minus_product, policy.levels))
+    if policy.diversity < 1:
+        _spread(groups, policy.diversity, refused)
     for group in groups.values():
         group.sort(key=lambda receipt: (-receipt.emitted, receipt.value))
     ordered = sorted(groups.values(), key=lambda group: (-group[0].emitted, group[0].facet))
@@ -259,6 +267,26 @@ def _assemble(kept: list[_Said], policy: FilterPolicy, refused: list[Refusal]) -
         distinct_sums=count_sums([r.emitted for r in group] for group in ordered),
         notes=() if policy.declared is not None else (_UNCHECKED,),
     )
+
+
+def _spread(groups: dict[str, list[Receipt]], share: float, refused: list[Refusal]) -> None:
+    """Weaken the one filter that holds more than its share of all scores; at a half or more there is only one."""
+    if not groups:
+        return
+    every = [receipt for group in groups.values() for receipt in group]
+    strongest = max(every, key=lambda receipt: receipt.emitted)
+    rest = sum(receipt.emitted for receipt in every) - strongest.emitted
+    most = rest if share == 0.5 else math.floor(rest * share / (1 - share))
+    if strongest.emitted <= most:
+        return
+    group = groups[strongest.facet]
+    place = group.index(strongest)
+    if most:
+        group[place] = replace(strongest, emitted=most)
+        return
+    del groups[strongest.facet]
+    reason = f"diversity: it would hold all of the boost, more than {share:g} of it"
+    refused.append(Refusal(facet=strongest.facet, value=strongest.value, reason=reason))
 
 
 def _receipt(said: _Said, largest: int, levels: int) -> Receipt:

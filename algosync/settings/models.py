@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from algosync.settings.origins import AnyCatalog, AnySource, AnyUsers, IndexCatalogSettings, Section
+from algosync.settings.serving import ServeSettings
 
 DERIVED_FACETS = ("price_band", "price_tier", "on_sale", "discount_band")
 Weight = Annotated[int, Field(ge=1, le=100)]
@@ -156,6 +157,19 @@ class ReadinessSettings(Section):
     min_values: int = Field(default=2, ge=1)
 
 
+class ConsentSettings(Section):
+    """What holds for visitors who have chosen nothing; whose events may make profiles is `events.consent_missing`."""
+
+    default: Literal["for_you", "not_personalized"] = "for_you"
+
+
+class ContentSettings(Section):
+    """Lists for pages without a profile: how long they are, and those that people put together by hand."""
+
+    size: int = Field(default=12, ge=1, le=50)
+    curated: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
 class ProfilesSettings(Section):
     """How affinities age and when a profile is ready."""
 
@@ -183,6 +197,7 @@ class FiltersSettings(Section):
     values_per_facet: int = Field(default=3, ge=1, le=20)
     levels: int = Field(default=3, ge=1, le=20)
     max: int = Field(default=9, ge=1, le=50)
+    diversity: float = Field(default=1.0, ge=0.5, le=1)
     apply: ApplySettings = ApplySettings()
 
 
@@ -257,8 +272,11 @@ class Settings(BaseSettings):
     segments: SegmentsSettings = SegmentsSettings()
     actions: ActionsSettings = ActionsSettings()
     related: RelatedSettings = RelatedSettings()
+    consent: ConsentSettings = ConsentSettings()
+    content: ContentSettings = ContentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     identity: IdentitySettings = IdentitySettings()
+    serve: ServeSettings = ServeSettings()
 
     @field_validator("facets", mode="before")
     @classmethod
@@ -274,6 +292,8 @@ class Settings(BaseSettings):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"source names must differ; repeated: {', '.join(repeated)}")
+        if [source.type for source in sources].count("collector") > 1:
+            raise ValueError("there is one inbox: only one source can be a collector")
         return sources
 
     @model_validator(mode="after")

@@ -70,6 +70,30 @@ class SqlSourceSettings(SourceSettings):
         return self
 
 
+class SegmentSettings(Section):
+    """Segment's webhook: its shared secret, and what its events leave open.
+
+    Attributes:
+        secret: By which Segment signs what it sends.
+        index: The index that its events are counted for; the first of [[algolia.indices]] by default.
+        list_facet: The attribute whose value a viewed product list names by its `category`; such events are left out
+            without it.
+    """
+
+    secret: SecretStr = Field(min_length=16)
+    index: str | None = None
+    list_facet: str | None = None
+
+
+class CollectorSourceSettings(SourceSettings):
+    """Events that storefronts send to `algosync serve`."""
+
+    type: Literal["collector"]
+    preset: Literal["insights"] | None = None
+    batch_rows: int = Field(default=50_000, ge=1)
+    segment: SegmentSettings | None = None
+
+
 class UsersSettings(Section):
     """What a source of visitor attributes has."""
 
@@ -133,7 +157,7 @@ class EventsCatalogSettings(CatalogSettings):
     type: Literal["events"]
 
 
-AnySource = Annotated[FilesSourceSettings | SqlSourceSettings, Field(discriminator="type")]
+AnySource = Annotated[FilesSourceSettings | SqlSourceSettings | CollectorSourceSettings, Field(discriminator="type")]
 AnyUsers = Annotated[FilesUsersSettings | SqlUsersSettings, Field(discriminator="type")]
 AnyCatalog = Annotated[
     IndexCatalogSettings | FilesCatalogSettings | SqlCatalogSettings | EventsCatalogSettings,

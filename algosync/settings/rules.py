@@ -12,6 +12,7 @@ from algosync.errors import ConfigError
 from algosync.events.mapping import ROW_ID, ColumnRef, EventMapping
 from algosync.events.presets import registry
 from algosync.events.rules import CleanRules
+from algosync.events.sources import collector
 from algosync.events.sources.base import Source
 from algosync.events.sources.files import FilesSource
 from algosync.events.sources.sql import SqlSource
@@ -20,7 +21,7 @@ from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.readiness import ReadinessRules
 from algosync.settings.models import FacetSettings, Settings
-from algosync.settings.origins import AnySource, ColumnFrom, FilesSourceSettings
+from algosync.settings.origins import AnySource, CollectorSourceSettings, ColumnFrom, FilesSourceSettings
 from algosync.sync.plan import Prices
 from algosync.sync.pull import EventSource
 from algosync.sync.related import RelatedRules
@@ -49,21 +50,42 @@ def target(settings: Settings) -> Target:
     return Target(app_id=settings.algolia.app_id, hosts=settings.algolia.hosts)
 
 
+def sources(settings: Settings) -> tuple[AnySource, ...]:
+    """The sources of events, and the inbox where the API is served but no collector is among them.
+
+    What visitors choose about consent goes through the inbox, wherever the shop's events come from.
+    """
+    own = settings.sources
+    if "serve" not in settings.model_fields_set or any(isinstance(one, CollectorSourceSettings) for one in own):
+        return own
+    taken = {one.name for one in own}
+    name = next(name for name in ("inbox", *(f"inbox-{n}" for n in range(2, len(own) + 3))) if name not in taken)
+    return (*own, CollectorSourceSettings(type="collector", name=name))
+
+
 def event_source(settings: Settings, source: AnySource, *, base: Path, now: datetime) -> EventSource:
     """One source of events.
 
     Raises:
         ConfigError: The preset or a field is unknown, or a transform lacks its key.
     """
+    collects = isinstance(source, CollectorSourceSettings)
     return EventSource(
-        source=_source(source, base),
+        source=_source(settings, source, base),
         mapping=_mapping(source, hash_key(settings)),
         rules=_clean_rules(settings, source, now),
-        max_share=settings.events.rejected_share_max,
+        # Anybody may send events: what strangers send must not keep everybody else's from coming in.
+        max_share=1.0 if collects else settings.events.rejected_share_max,
     )
 
 
-def _source(source: AnySource, base: Path) -> Source:
+def _source(settings: Settings, source: AnySource, base: Path) -> Source:
+    if isinstance(source, CollectorSourceSettings):
+        state = settings.state
+        directory = base / state.directory
+        return collector.CollectorSource(
+            name=source.name, url=state.url, directory=directory, batch_rows=source.batch_rows
+        )
     if isinstance(source, FilesSourceSettings):
         return FilesSource(
             name=source.name,
@@ -108,6 +130,8 @@ def _mapping(source: AnySource, key: bytes | None) -> EventMapping:
             product=source.product,
             hash_key=key,
         )
+        if isinstance(source, CollectorSourceSettings):
+            return own.over(collector.MAPPING)
         return own if source.preset is None else own.over(registry.load(source.preset))
     except ConfigError as error:
         raise ConfigError(error.what, where=f"sources.{source.name}.{error.where}", hint=error.hint) from None
@@ -210,6 +234,7 @@ def filter_policy(settings: Settings, declared: frozenset[str] | None) -> Filter
         values_per_facet=settings.filters.values_per_facet,
         levels=settings.filters.levels,
         max=settings.filters.max,
+        diversity=settings.filters.diversity,
         declared=declared,
         never=never(settings),
     )
@@ -257,9 +282,11 @@ def not_heeded(settings: Settings) -> list[str]:
     """Keys that are set and that nothing in this version acts on: said aloud, so that nobody counts on them."""
     keys = {
         "schedule": ("schedule" in settings.model_fields_set, "there is no worker yet; run `algosync sync` from cron"),
-        "rollout.users": (settings.rollout.users != "100%", "no answers are served yet, so there is no holdout"),
+        "rollout.users": (
+            settings.rollout.users != "100%" and settings.push.profiles,
+            "profile records are pushed of everybody; only the answers of `algosync serve` know a holdout",
+        ),
         "catalog.vector": (settings.catalog.vector is not None, "similarity is by text and facets"),
-        "filters.apply": ("apply" in settings.filters.model_fields_set, "the storefront decides where filters apply"),
         "algolia.forget_api_key": (settings.algolia.forget_api_key is not None, "erasure is not here yet"),
         "algolia.region": (settings.algolia.region is not None, "Insights and Personalization are not called yet"),
     }

@@ -50,7 +50,7 @@ def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family
     actions = load_actions(settings, base, segments)
     families = _families(settings, only)
     return ShopRules(
-        sources=tuple(made.event_source(settings, source, base=base, now=now) for source in settings.sources),
+        sources=tuple(made.event_source(settings, source, base=base, now=now) for source in made.sources(settings)),
         users=tuple(_users(settings, source, base) for source in settings.users),
         indices=tuple(index.name for index in settings.algolia.indices),
         payload_index=settings.algolia.payload_index,

@@ -1,58 +1,24 @@
 """The snapshot: what the last run knows of every person, for look-ups by token.
 
 Its own SQLite file, so that readers never wait for the state's writer. A run publishes its changes in one short
-transaction: a reader sees the generation before or the one after, never half. It holds tokens, never names.
+transaction: a reader sees the generation before or the one after, never half. It holds tokens, never names. What it
+carries besides people, for answers, is in shelf.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Index,
-    MetaData,
-    String,
-    Table,
-    Text,
-    bindparam,
-    delete,
-    select,
-    update,
-)
+from sqlalchemy import Connection, bindparam, delete, select, update
 
+from algosync.stores.shelf import Stocktaking, put
+from algosync.stores.snapshot_tables import memberships, meta, metadata, people, tokens
 from algosync.stores.state import Book, State
-
-metadata = MetaData()
-
-meta = Table("snapshot_meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
-people = Table(
-    "people",
-    metadata,
-    Column("person", String, primary_key=True),
-    Column("doc", Text, nullable=False),
-)
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("token", String, primary_key=True),
-    Column("person", String, nullable=False),
-    Index("tokens_person", "person"),
-)
-memberships = Table(
-    "memberships",
-    metadata,
-    Column("person", String, primary_key=True),
-    Column("segment", String, primary_key=True),
-    Column("entered_at", String, primary_key=True),
-    Column("left_at", String),
-    Column("why", Text, nullable=False),
-    Column("left_why", Text),
-    Index("memberships_segment", "segment", "left_at"),
-)
+from algosync.stores.view import SHELF_MARK, Kept, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +39,8 @@ class Delta:
         tokens: Every token that belongs to another person than itself, and that person.
         entered, left: Memberships that began and that ended.
         as_of: ISO 8601 moment the documents describe; the date of entry and leaving.
+        extra: What else to note, by key; noted even where nothing else changed.
+        shelf: What answers look up besides people; None leaves it as it is.
     """
 
     people: Mapping[str, Mapping[str, Any]]
@@ -81,9 +49,10 @@ class Delta:
     left: Sequence[Change] = ()
     as_of: str
     extra: Mapping[str, str] = field(default_factory=dict)
+    shelf: Stocktaking | None = None
 
 
-SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=1)
+SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=2, extends=(1,))
 
 
 class Snapshot:
@@ -95,13 +64,22 @@ class Snapshot:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._kept = Kept()
 
     def person(self, token: str) -> dict[str, Any] | None:
         """The document of the person a token belongs to, or of the person it names; None if unknown."""
+        with self.view() as view:
+            return view.person(token)
+
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """One moment of the snapshot, for several look-ups; short, since a transaction is open meanwhile.
+
+        Raises:
+            StoreError: The snapshot cannot be read.
+        """
         with self._state.read() as connection:
-            owner = connection.scalar(select(tokens.c.person).where(tokens.c.token == token)) or token
-            doc = connection.scalar(select(people.c.doc).where(people.c.person == owner))
-        return None if doc is None else json.loads(doc)
+            yield View(connection, self._kept)
 
     def tokens_of(self, person: str) -> list[str]:
         """Every token that belongs to a person, her own first, the others sorted."""
@@ -126,8 +104,8 @@ class Snapshot:
 
     def about(self) -> dict[str, str]:
         """The snapshot's generation, as_of and whatever else its run noted."""
-        with self._state.read() as connection:
-            return {row.key: row.value for row in connection.execute(select(meta))}
+        with self.view() as view:
+            return {key: value for key, value in view.about.items() if key != SHELF_MARK}
 
     def counts(self) -> dict[str, int]:
         """People, and members by segment."""
@@ -142,7 +120,8 @@ class Snapshot:
         """Makes the snapshot say what a run found, in one transaction.
 
         Returns:
-            How many documents changed, came or went. The generation moves only where something did.
+            How many documents changed, came or went. The generation moves only where something did, of the documents
+            or of anything else that answers are made from.
         """
         docs = {person: json.dumps(doc, sort_keys=True, ensure_ascii=False) for person, doc in delta.people.items()}
         with self._state.write() as connection:
@@ -157,8 +136,8 @@ class Snapshot:
             links = _relink(connection, delta.tokens)
             _leave_and_enter(connection, delta)
             moved = len(changed) + len(new) + len(gone)
-            if moved or links or delta.entered or delta.left:
-                _note(connection, delta)
+            stocked = _restock(connection, delta.shelf)
+            _note(connection, delta, moved=bool(moved or links or stocked or delta.entered or delta.left))
         return moved
 
 
@@ -209,9 +188,20 @@ def _leave_and_enter(connection: Any, delta: Delta) -> None:
     _run(connection, memberships.insert(), [r for r in rows if (r["person"], r["segment"]) not in reopened])
 
 
-def _note(connection: Any, delta: Delta) -> None:
+def _restock(connection: Connection, fresh: Stocktaking | None) -> int:
+    """Brings the shelf up to date, where what it is made from has changed at all."""
+    mark = connection.scalar(select(meta.c.value).where(meta.c.key == SHELF_MARK))
+    return 0 if fresh is None or fresh.mark == mark else put(connection, fresh.rows())
+
+
+def _note(connection: Connection, delta: Delta, *, moved: bool) -> None:
+    """Writes the notes that changed; a generation and its moment only where an answer could have changed."""
     notes: dict[str, str] = {row.key: row.value for row in connection.execute(select(meta))}
-    generation = str(int(notes.get("generation", "0")) + 1)
-    connection.execute(delete(meta))
-    fresh = {**notes, **delta.extra, "generation": generation, "as_of": delta.as_of}
-    connection.execute(meta.insert(), [{"key": key, "value": value} for key, value in sorted(fresh.items())])
+    fresh = dict(delta.extra)
+    if delta.shelf is not None:
+        fresh[SHELF_MARK] = delta.shelf.mark
+    if moved:
+        fresh |= {"generation": str(int(notes.get("generation", "0")) + 1), "as_of": delta.as_of}
+    changed = {key: value for key, value in fresh.items() if notes.get(key) != value}
+    _run(connection, delete(meta).where(meta.c.key == bindparam("which")), [{"which": key} for key in changed])
+    _run(connection, meta.insert(), [{"key": key, "value": value} for key, value in sorted(changed.items())])

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -36,12 +36,14 @@ class State:
         engine: Where the tables are.
         directory: The state directory; relative paths in the tables start here.
         writable: Whether `write` is allowed.
+        lock: The number by which PostgreSQL knows the writers that wait for each other.
     """
 
-    def __init__(self, engine: Engine, directory: Path, *, writable: bool) -> None:
+    def __init__(self, engine: Engine, directory: Path, *, writable: bool, lock: int = _LOCK) -> None:
         self.engine = engine
         self.directory = directory
         self.writable = writable
+        self._lock = lock
         # A query may hold a password too.
         self.where = engine.url.set(query={}).render_as_string(hide_password=True)
 
@@ -72,7 +74,7 @@ class State:
         engine = self.engine.execution_options(algosync_write=True)
         with _translated(self.where), engine.begin() as connection:
             if self.dialect == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": self._lock})
             yield connection
 
     @property
@@ -102,18 +104,22 @@ class Book:
         metadata: The tables.
         meta: The one of them that holds keys and values, among them the version as `schema`.
         version: The version of the tables that this program knows.
+        extends: Earlier versions that lack nothing but tables; a writer makes these and goes on.
+        lock: Books of other numbers have writers that do not wait for this one's, in PostgreSQL too.
     """
 
     file: str
     metadata: MetaData
     meta: Table
     version: int
+    extends: tuple[int, ...] = ()
+    lock: int = _LOCK
 
 
 STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION)
 
 
-def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE) -> State:
+def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE, busy_s: float = _BUSY_S) -> State:
     """Open the state, or an empty one in memory where there is nothing and nothing may be made.
 
     Args:
@@ -121,6 +127,7 @@ def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE) -
         directory: The state directory; made with mode 0700 when `create` is set.
         create: Make what is missing and allow writing. Without it the state is for reading.
         book: The tables to open.
+        busy_s: How long SQLite waits for a lock that another process holds.
 
     Raises:
         StoreError: The database cannot be reached, is of another version, or is no state of algosync.
@@ -131,7 +138,7 @@ def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE) -
     if path is not None and not create and not path.exists():
         return memory_state(directory, book)
     # What else the query of a URL asks for is the driver's business.
-    engine = _engine(url) if path is None or "?" in url else _sqlite_file(path, create=create)
+    engine = _engine(url) if path is None or "?" in url else _sqlite_file(path, create=create, busy_s=busy_s)
     return _opened(engine, directory, create=create, book=book)
 
 
@@ -145,20 +152,23 @@ def memory_state(directory: Path, book: Book = STATE) -> State:
 
 
 def _opened(engine: Engine, directory: Path, *, create: bool, book: Book) -> State:
-    state = State(engine, directory, writable=create)
+    state = State(engine, directory, writable=create, lock=book.lock)
     try:
         version = _version(state, book)
         if version is None and not create:
             state.close()
             return memory_state(directory, book)
-        if version is None:
+        older = version in {str(known) for known in book.extends}
+        if version is None or (older and create):
             _create(state, book)
             version = _version(state, book)
         if version != str(book.version):
             raise StoreError(
                 f"the state has schema version {version}, this program knows {book.version}",
                 where=state.where,
-                hint="Use the version of algosync that made it, or point state.directory or state.url elsewhere",
+                hint="Run `algosync sync`, which brings it up to date"
+                if older
+                else "Use the version of algosync that made it, or point state.directory or state.url elsewhere",
             )
     except BaseException:
         state.close()
@@ -176,8 +186,11 @@ def _version(state: State, book: Book) -> str | None:
 def _create(state: State, book: Book) -> None:
     with state.write() as connection:
         book.metadata.create_all(connection)
-        if connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema")) is None:
+        version = connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema"))
+        if version is None:
             connection.execute(insert(book.meta).values(key="schema", value=str(book.version)))
+        elif version in {str(known) for known in book.extends}:
+            connection.execute(update(book.meta).where(book.meta.c.key == "schema").values(value=str(book.version)))
 
 
 def _make_directory(directory: Path) -> None:
@@ -203,7 +216,7 @@ def _file_of(url: str) -> Path | None:
     return Path(name)
 
 
-def _sqlite_file(path: Path, *, create: bool) -> Engine:
+def _sqlite_file(path: Path, *, create: bool, busy_s: float) -> Engine:
     # A log left behind by a crash is read where it lies: an ordinary connection would fold it in on closing.
     left_behind = path.with_name(path.name + "-wal")
     mode = "rw" if create or not _has_content(left_behind) else "ro"
@@ -215,8 +228,9 @@ def _sqlite_file(path: Path, *, create: bool) -> Engine:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False)
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")  # what was committed is on the disk
         connection.execute("PRAGMA journal_mode=WAL" if create else "PRAGMA query_only=ON")
         return connection
 

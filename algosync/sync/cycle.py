@@ -38,14 +38,16 @@ from algosync.sync.catalog import (
     state_of,
 )
 from algosync.sync.digests import digest
+from algosync.sync.drain import Drained, drained
 from algosync.sync.history import changes
 from algosync.sync.ledger import Ledger
-from algosync.sync.payloads import Desired, Terms, desired, product_columns
+from algosync.sync.payloads import Desired, Terms, desired, loose_boosts, product_columns
 from algosync.sync.plan import Plan, Prices, plan
 from algosync.sync.profiles import Census, People, PeopleRules, census, documents, lent, links, people, pushable
 from algosync.sync.pull import EventSource, Intake, Pulled, pull
 from algosync.sync.related import Evidence, RelatedItems, RelatedRules, find
 from algosync.sync.results import Results
+from algosync.sync.shelf import stocktaking
 from algosync.sync.stages import Stages
 from algosync.sync.there import there
 from algosync.sync.users import UsersSource, read_users
@@ -130,6 +132,7 @@ class Knowledge:
     tokens: Mapping[str, str]
     related: RelatedItems
     delta: Delta
+    drained: Drained | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +196,7 @@ def read_events(rules: ShopRules, hands: Hands, stock: Stock) -> Pulled:
 def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tuple[Knowledge, int]:
     """Finds out who the people are and what goes with what."""
     log, backend = hands.writer.log, hands.backend
+    emptied = drained(rules.sources, log)
     as_of = hands.now if rules.as_of == "clock" else log.newest() or hands.now
     with hands.stages.stage("profiles", "Building profiles"):
         log.view(backend.con)
@@ -208,10 +212,12 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         linked = links(found, docs)
         before = hands.snapshot.members()
         entered, left = changes(backend, before, found, tables.known, judged.segments, as_of)
-        delta = Delta(people=docs, tokens=linked, entered=entered, left=left, as_of=as_of.isoformat())
+        notes = {} if emptied is None else emptied.notes()
+        delta = Delta(people=docs, tokens=linked, entered=entered, left=left, as_of=as_of.isoformat(), extra=notes)
     with hands.stages.stage("related", "Finding related items"):
         catalog = stock.catalog()
         items = _related(rules, hands, catalog, tables, found, as_of)
+        delta = replace(delta, shelf=stocktaking(catalog, items, observed, rules.related.category))
     knowledge = Knowledge(
         as_of=as_of,
         catalog=catalog,
@@ -222,6 +228,7 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         tokens=linked,
         related=items,
         delta=delta,
+        drained=emptied,
     )
     return knowledge, unknown
 
@@ -237,6 +244,8 @@ def keep(hands: Hands, found: Knowledge, observed: Observed) -> int:
         hands.results.save(found.people.integers, found.related, found.catalog)
         if observed.state is not None:
             hands.results.save_read(found.catalog, observed.versions, observed.state)
+        if found.drained is not None:
+            found.drained.drop()
     return moved
 
 
@@ -275,7 +284,8 @@ def make_payloads(rules: ShopRules, hands: Hands, found: Knowledge, observed: Ob
     with hands.stages.stage("payloads", "Making payloads"):
         segments = rules.segments
         ids = {segment.slug: segment.id for segment in found.rules.segments.items}
-        columns = product_columns(found.catalog, found.related, segments, ids)
+        loose = loose_boosts(found.rules.segments, rules.actions)
+        columns = product_columns(found.catalog, found.related, segments, ids, loose)
         profiles = pushable(found.documents, found.tokens, found.rules, as_of=found.as_of)
         terms = Terms(
             families=rules.families,

@@ -60,27 +60,63 @@ def segment_payloads(segments: Segments, actions: Actions) -> tuple[Segment, ...
     Raises:
         ConfigError: Two different boosts would get one name, and so one tag.
     """
-    named: dict[str, tuple[str, Boost]] = {}
+    _check_names(segments, actions)
     made = []
     for segment in segments.items:
-        boosts = [(segment.id, boost) for boost in _named(segment.slug, segment.boosts)]
+        mine = list(own_boosts(segment))
         for action in actions.items:
-            if action.boosts and not action.visit and not action.state and segment.id in action.segments:
-                boosts += [(action.id, boost) for boost in _of_action(action, segment)]
-        for owner, boost in boosts:
-            first, known = named.setdefault(boost.slug, (owner, boost))
-            if known != boost:
-                what = f"a boost of '{owner}' and one of '{first}' would share the name '{boost.slug}'"
-                raise ConfigError(what, where="segments and actions", hint="Give one of the two another id")
-        mine = tuple(boost for _, boost in boosts)
-        made.append(Segment(slug=segment.slug, name=segment.name, priority=max(segment.priority, 0), boosts=mine))
+            if not action.visit and not action.state and segment.id in action.segments:
+                mine += action_boosts(action, segments).get(segment.id, ())
+        made.append(
+            Segment(slug=segment.slug, name=segment.name, priority=max(segment.priority, 0), boosts=tuple(mine))
+        )
     return tuple(made)
 
 
-def _of_action(action: Action, segment: Definition) -> Iterator[Boost]:
-    """An action's boosts for one segment: what is popular there is not what is popular in another."""
+def own_boosts(segment: Definition) -> tuple[Boost, ...]:
+    """The boosts that a segment itself asks for."""
+    return tuple(_named(segment.slug, segment.boosts))
+
+
+def action_boosts(action: Action, segments: Segments) -> dict[str, tuple[Boost, ...]]:
+    """An action's boosts by the id of the segment that sets it off, "" where it asks for none.
+
+    What is popular in one segment is not what is popular in another, so such boosts have a name for each.
+    """
+    if not action.boosts:
+        return {}
     several = len(action.segments) > 1 and any(lift.popular is not None for lift in action.boosts)
-    return _named(f"{slug(action.id)}-{segment.slug}" if several else slug(action.id), action.boosts)
+    name = slug(action.id)
+    return {
+        segment: tuple(_named(f"{name}-{segments[segment].slug}" if several else name, action.boosts))
+        for segment in action.segments or ("",)
+    }
+
+
+def loose_boosts(segments: Segments, actions: Actions) -> tuple[tuple[str, Boost], ...]:
+    """Boosts that membership alone does not set off, each with the segment it is for, "" for none.
+
+    They are in no Rule and no record, but products need their tags.
+    """
+    return tuple(
+        (segment, boost)
+        for action in actions.items
+        if action.visit or action.state or not action.segments
+        for segment, boosts in action_boosts(action, segments).items()
+        for boost in boosts
+    )
+
+
+def _check_names(segments: Segments, actions: Actions) -> None:
+    owned = [(segment.id, boost) for segment in segments.items for boost in own_boosts(segment)]
+    for action in actions.items:
+        owned += [(action.id, boost) for boosts in action_boosts(action, segments).values() for boost in boosts]
+    named: dict[str, tuple[str, Boost]] = {}
+    for owner, boost in owned:
+        first, known = named.setdefault(boost.slug, (owner, boost))
+        if known != boost:
+            what = f"a boost of '{owner}' and one of '{first}' would share the name '{boost.slug}'"
+            raise ConfigError(what, where="segments and actions", hint="Give one of the two another id")
 
 
 def _named(name: str, lifts: Sequence[Lift]) -> Iterator[Boost]:
@@ -132,7 +168,11 @@ class ProductColumns:
 
 
 def product_columns(
-    catalog: Catalog, found: RelatedItems, segments: Sequence[Segment], ids: Mapping[str, str]
+    catalog: Catalog,
+    found: RelatedItems,
+    segments: Sequence[Segment],
+    ids: Mapping[str, str],
+    loose: Sequence[tuple[str, Boost]] = (),
 ) -> ProductColumns:
     """Brings lists, integers, derived facets and tags into columns over the catalog's products.
 
@@ -141,6 +181,7 @@ def product_columns(
         found: Related items, popularity and trends of their groups.
         segments: Whose boosts need tags.
         ids: The id of each segment by its slug.
+        loose: Of `loose_boosts`, which need tags too.
     """
     representatives = catalog.representatives(found.popular[catalog.group_index])
     integers = {"popularity": found.popularity, "trending": found.trending}
@@ -148,9 +189,11 @@ def product_columns(
         name: Values(column=pa.array(numbers, pa.int8(), mask=numbers == 0), rows=catalog.group_index)
         for name, numbers in integers.items()
     }
-    tags = plan_boosts(boost for segment in segments for boost in segment.boosts).tags
+    boosts = [(ids[segment.slug], boost) for segment in segments for boost in segment.boosts]
+    boosts += loose
+    tags = plan_boosts(boost for _, boost in boosts).tags
     if tags:
-        parts["boosts"] = boost_tags(_products(catalog), tags, _orders(catalog, found, segments, representatives, ids))
+        parts["boosts"] = boost_tags(_products(catalog), tags, _orders(catalog, found, boosts, representatives))
     return ProductColumns(
         catalog=catalog, lists=found.lists, representatives=representatives, parts=parts | _derived(catalog)
     )
@@ -164,19 +207,18 @@ def _products(catalog: Catalog) -> pa.Table:
 def _orders(
     catalog: Catalog,
     found: RelatedItems,
-    segments: Sequence[Segment],
+    boosts: Sequence[tuple[str, Boost]],
     representatives: npt.NDArray[np.int32],
-    ids: Mapping[str, str],
 ) -> dict[str, list[str]]:
-    """For each boost of popular products, objectIDs by popularity among the members of its segment."""
-    of_segments = found.tops.filter(pc.equal(found.tops["scope"], "popular:segment")).sort_by("rank")
+    """For each boost of popular products, objectIDs by popularity in its segment; everywhere, where it has none."""
+    ranked = found.tops.sort_by("rank")
     orders: dict[str, list[str]] = {}
-    for segment in segments:
-        for boost in segment.boosts:
-            if boost.popular is not None:
-                mine = of_segments.filter(pc.equal(of_segments["bucket"], ids[segment.slug]))
-                rows = representatives[mine["item"].to_numpy()]
-                orders[boost.slug] = catalog.object_id.take(pa.array(rows)).to_pylist()
+    for segment, boost in boosts:
+        if boost.popular is not None:
+            scope = "popular:segment" if segment else "popular:everywhere"
+            mine = ranked.filter(pc.and_(pc.equal(ranked["scope"], scope), pc.equal(ranked["bucket"], segment)))
+            rows = representatives[mine["item"].to_numpy()]
+            orders[boost.slug] = catalog.object_id.take(pa.array(rows)).to_pylist()
     return orders
 
 

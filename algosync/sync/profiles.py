@@ -249,6 +249,7 @@ def documents(found: People, rules: PeopleRules) -> Iterator[tuple[str, dict[str
                 "person": found.names[person],
                 "visit": row["visit"],
                 "state": row["state"],
+                "authenticated": row["authenticated"],
                 "first_seen": row["first_seen"].isoformat(),
                 "last_seen": row["last_seen"].isoformat(),
                 "sessions": row["sessions"],

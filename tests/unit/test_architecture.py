@@ -11,10 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "algosync"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = ("profiles", "related", "payloads", "experience")
 PURE = sorted(
-    path
-    for path in MODULES
-    if path.relative_to(PACKAGE).parts[0] in ("profiles", "related", "payloads") or path == PACKAGE / "sync" / "plan.py"
+    path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ROOMS or path == PACKAGE / "sync" / "plan.py"
 )
 FOREIGN = ("duckdb", "sqlalchemy", "httpx", "algoliasearch", "requests", "fsspec")
 

@@ -100,7 +100,7 @@ def test_a_family_that_is_off_cannot_be_pushed_alone(runtime):
 def test_before_the_first_run_there_is_nothing_to_tell_and_telling_makes_nothing(runtime, tmp_path):
     shop = runtime()
     assert shop.status()["log"]["events"] == 0
-    assert shop.status()["snapshot"] == {"schema": "1", "people": 0}
+    assert shop.status()["snapshot"] == {"schema": "2", "people": 0}
     assert shop.quarantine_list(source=None, limit=5) == {"reasons": [], "rows": [], "total": 0}
     with pytest.raises(StoreError, match="no row 7 in quarantine"):
         shop.quarantine_show(7)
@@ -135,7 +135,7 @@ def test_setup_adds_only_what_is_algosyncs_own_and_asks_first(runtime, server):
 
 
 def test_what_is_set_and_not_heeded_is_said(runtime):
-    shop = runtime('[schedule]\npull = "every 5 minutes"\n[rollout]\nusers = "50%"\n')
+    shop = runtime('[schedule]\npull = "every 5 minutes"\n[rollout]\nusers = "50%"\n[push]\nprofiles = true\n')
     said = " ".join(shop.status()["not_heeded"])
     assert "schedule" in said
     assert "rollout.users" in said

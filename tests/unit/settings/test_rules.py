@@ -143,9 +143,8 @@ def test_every_key_that_nothing_acts_on_is_said(settings):
     assert made.not_heeded(settings()) == []
     said = made.not_heeded(
         settings(
-            '[rollout]\nusers = "5%"\n[catalog]\ntype = "index"\nvector = "v"\n'
-            "[filters]\napply = { category = false }\n"
+            '[rollout]\nusers = "5%"\n[push]\nprofiles = true\n[catalog]\ntype = "index"\nvector = "v"\n'
             '[schedule]\npull = "every 5 minutes"\n'
         )
     )
-    assert [line.split(":")[0] for line in said] == ["schedule", "rollout.users", "catalog.vector", "filters.apply"]
+    assert [line.split(":")[0] for line in said] == ["schedule", "rollout.users", "catalog.vector"]

@@ -16,7 +16,7 @@ from algosync.payloads.records import Profile
 from algosync.profiles.actions import parse_actions
 from algosync.profiles.definitions import parse_segments
 from algosync.related.topk import from_rows
-from algosync.sync.payloads import Terms, desired, product_columns, segment_payloads
+from algosync.sync.payloads import Terms, desired, loose_boosts, product_columns, segment_payloads
 from algosync.sync.related import RelatedItems
 
 RULES = CatalogRules(
@@ -126,6 +126,30 @@ def test_an_action_on_several_segments_lifts_what_is_popular_in_each():
     tags = {p.object_id: orjson.loads(p.body)["algosync"].get("boosts", []) for p in made}
     assert "hits-readers" in tags["a-1"]
     assert "hits-fans" in tags["b"]
+
+
+def test_boosts_of_actions_that_ask_for_more_than_a_segment_have_tags_and_no_rule():
+    actions = parse_actions(
+        {
+            "new-books": {"when": {"visit": "new"}, "effect": {"boost": {"categories": "Books", "price": [25, 25]}}},
+            "hits": {"effect": {"boost": {"popular": 1}}},
+            "fan-hits": {"when": {"segments": ["fans"], "state": "buyer"}, "effect": {"boost": {"popular": 1}}},
+        },
+        segments=SEGMENTS,
+    )
+    segments = segment_payloads(SEGMENTS, actions)
+    assert {boost.slug for segment in segments for boost in segment.boosts} == {"readers", "fans-1", "fans-2"}
+    ids = {segment.slug: segment.id for segment in SEGMENTS.items}
+    columns = product_columns(CATALOG, _found(), segments, ids, loose_boosts(SEGMENTS, actions))
+    made, _ = columns.records(dict.fromkeys(["a-1", "a-2", "b", "c"]), Target(index="products"))
+    tags = {p.object_id: set(orjson.loads(p.body)["algosync"].get("boosts", [])) for p in made}
+    named = {"new-books", "hits", "fan-hits"}
+    assert {name: found & named for name, found in tags.items()} == {
+        "a-1": set(),
+        "a-2": set(),
+        "b": {"new-books", "fan-hits"},
+        "c": {"hits"},
+    }
 
 
 def test_two_different_boosts_of_one_name_are_refused_with_both_owners():

@@ -1,0 +1,71 @@
+"""What POST /v1/experience takes: a JSON object into a question, unknown fields refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from algosync.errors import RequestError
+from algosync.experience.question import Question
+
+FIELDS: Final = {
+    "userToken": "user_token",
+    "where": "where",
+    "query": "query",
+    "objectID": "object_id",
+    "context": "context",
+    "consent": "consent",
+    "ruleContexts": "rule_contexts",
+    "optionalFilters": "optional_filters",
+    "index": "index",
+}
+"""Field of the body to field of the question."""
+
+_LISTS: Final = frozenset({"ruleContexts", "optionalFilters"})
+_TOKEN: Final = re.compile(r"[a-zA-Z0-9_=/+-]{1,129}")
+
+
+def question(document: Mapping[str, Any], token_for: Callable[[str | None], str]) -> Question:
+    """The question that a body asks; a field that is null is as good as absent.
+
+    Args:
+        document: The body.
+        token_for: Says which token it is about, from the one it names.
+
+    Raises:
+        RequestError: A field is unknown or wrong.
+        AccessError: The token is not the asker's.
+    """
+    unknown = sorted(document.keys() - FIELDS.keys())
+    if unknown:
+        allowed = ", ".join(FIELDS)
+        raise RequestError("is no field of a question", where=_shown(unknown[0]), hint=f"Allowed: {allowed}")
+    given = {name: value for name, value in document.items() if value is not None}
+    token = token_for(_token(given.pop("userToken", None)))
+    for name in _LISTS & given.keys():
+        if not isinstance(given[name], list):
+            raise RequestError("must be a list", where=name)
+    values: dict[str, Any] = {FIELDS[name]: value for name, value in given.items()}
+    if "rule_contexts" in values:
+        values["rule_contexts"] = tuple(values["rule_contexts"])
+    return Question(user_token=_sound(token), **values)
+
+
+def _token(given: Any) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise RequestError("must be a text", where="userToken")
+    return _sound(given)
+
+
+def _sound(token: str) -> str:
+    if not _TOKEN.fullmatch(token):
+        raise RequestError("must be 1 to 129 letters, digits and any of _ = / + -", where="userToken")
+    return token
+
+
+def _shown(name: str) -> str:
+    """A field's name, as far as it is fit to be shown."""
+    return name if len(name) <= 40 and name.isprintable() else "body"

@@ -1,0 +1,101 @@
+"""Turns settings into the rules of answers. Pure but for the files of segments and actions, which it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from algosync.catalog.paths import number, terms, text
+from algosync.errors import ConfigError
+from algosync.experience.content import OWN_LISTS
+from algosync.experience.shop import Rollout, ShopAnswers
+from algosync.payloads.boosts import ApplyPolicy
+from algosync.payloads.encode import OpaqueIds
+from algosync.settings import rules as made
+from algosync.settings.models import Settings
+from algosync.settings.origins import IndexCatalogSettings
+from algosync.settings.shop import load_actions, load_segments
+from algosync.sync.payloads import action_boosts, own_boosts, segment_payloads
+
+ANY_WORDS: Final = 1_000_000
+"""More than any query has."""
+
+_BARE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_UNQUOTABLE: Final = re.compile(r"[\"\\\x00-\x1f]")
+
+
+def shop_answers(settings: Settings, base: Path) -> ShopAnswers:
+    """What a shop decided about its answers.
+
+    Args:
+        settings: The settings.
+        base: The folder of the settings file.
+
+    Raises:
+        ConfigError: Settings, segments or actions are wrong.
+    """
+    segments = load_segments(settings, base)
+    actions = load_actions(settings, base, segments)
+    slugs = {segment.slug: segment.id for segment in segments.items}
+    ruled = {slugs[payload.slug] for payload in segment_payloads(segments, actions) if payload.boosts}
+    key = made.hash_key(settings)
+    return ShopAnswers(
+        indices=tuple(index.name for index in settings.algolia.indices),
+        policy=made.filter_policy(settings, None),
+        apply=apply_policy(settings),
+        segments=segments,
+        boosts={segment.id: own_boosts(segment) for segment in segments.items},
+        actions=actions,
+        action_boosts={action.id: action_boosts(action, segments) for action in actions.items},
+        ruled=frozenset(ruled if settings.push.rules else ()),
+        max_contexts=settings.segments.max_contexts,
+        ids=None if key is None else OpaqueIds(key=key),
+        rollout=rollout(settings),
+        consent=settings.consent.default,
+        curated=_curated(settings),
+        list_size=settings.content.size,
+        place=settings.related.place,
+        recommendable=tuple(recommendable(settings)),
+    )
+
+
+def apply_policy(settings: Settings) -> ApplyPolicy:
+    """Where boosts apply; `search = true` is any number of words, `false` none."""
+    apply = settings.filters.apply
+    if isinstance(apply.search, bool):
+        return ApplyPolicy(category=apply.category, words_max=ANY_WORDS if apply.search else 0)
+    return ApplyPolicy(category=apply.category, words_max=apply.search.words_max)
+
+
+def rollout(settings: Settings) -> Rollout:
+    """Who is personalized at all."""
+    share = float(settings.rollout.users.removesuffix("%")) / 100
+    key = made.hash_key(settings)
+    return Rollout(share=share) if key is None else Rollout(share=share, key=key)
+
+
+def recommendable(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """`[catalog] available` as terms of `filters`, each with the attribute that must be declared for it.
+
+    Only where the index itself is the catalog, since others name attributes that the index may not have; and without
+    what `filters` cannot say: such a condition keeps products from our own lists, and not from Recommend.
+    """
+    if not isinstance(settings.catalog, IndexCatalogSettings) or settings.catalog.available is None:
+        return
+    for path, sign, value in terms(settings.catalog.available):
+        if not _BARE.fullmatch(path) or _UNQUOTABLE.search(value):
+            continue
+        if sign == "=":
+            yield f'{path}:"{value}"', path
+        elif sign != "!=" and number(value) is not None:
+            yield f"{path} {sign} {text(number(value))}", None
+
+
+def _curated(settings: Settings) -> dict[str, tuple[str, ...]]:
+    clash = sorted(settings.content.curated.keys() & set(OWN_LISTS))
+    if clash:
+        what = f"'{clash[0]}' is the name of a list that algosync makes itself"
+        raise ConfigError(what, where="content.curated", hint="Give the list another name")
+    return dict(sorted(settings.content.curated.items()))
