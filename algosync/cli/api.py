@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from algosync.serve import collect, segment
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate
+from algosync.serve.collect import Collector
 from algosync.serve.experience import Door
 from algosync.serve.server import Address, run
 from algosync.serve.stored import Place, Stored, open_inbox
@@ -100,16 +101,18 @@ def open_api(
             desk.check()
             gate = Gate(serving.keys(serve, settings.algolia.storefront_api_key), desk.person)
             door = Door(gate=gate, limits=serving.limits(serve), clock=clock)
-            routes = tuple(_collecting(settings, Inbox(inbox), door))
+            actions = frozenset(action.id for action in shop.actions.items)
+            told = Collector(inbox=Inbox(inbox), gate=door, now=clock, actions=actions, tokens_of=desk.tokens_of)
+            routes = tuple(_collecting(settings, told))
             yield make_app(Parts(door=door, desk=desk, routes=routes, origins=serve.allow_origins)), desk
         finally:
             desk.close()
 
 
-def _collecting(settings: Settings, inbox: Inbox, door: Door) -> Iterator[BaseRoute]:
+def _collecting(settings: Settings, collector: Collector) -> Iterator[BaseRoute]:
     """The collector's routes; events only where a source of the type `collector` takes them out of the inbox again."""
     sources = [source for source in settings.sources if isinstance(source, CollectorSourceSettings)]
-    for route in collect.routes(collect.Collector(inbox=inbox, gate=door, now=door.clock)):
+    for route in collect.routes(collector):
         if sources or not route.path.endswith("/events"):
             yield route
     for source in sources:
@@ -117,7 +120,7 @@ def _collecting(settings: Settings, inbox: Inbox, door: Door) -> Iterator[BaseRo
             index = source.segment.index or settings.algolia.indices[0].name
             secret, facet = source.segment.secret.get_secret_value(), source.segment.list_facet
             told = segment.Segment(secret=secret, index=index, list_facet=facet)
-            yield from segment.routes(segment.Webhook(segment=told, inbox=inbox, now=door.clock))
+            yield from segment.routes(segment.Webhook(segment=told, inbox=collector.inbox, now=collector.now))
 
 
 def log_json(*, verbose: bool) -> None:

@@ -133,9 +133,9 @@ def _decoded(key: str, secret: str) -> Mapping[str, Any] | None:
 
 def _in_time(claims: Mapping[str, Any], now: datetime) -> Claims:
     issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
-    if expires + SKEW <= now:
+    if expires <= now - SKEW:
         raise AccessError("the visitor key has expired", hint="Ask the shop's backend for a new one")
-    if max(issued, _moment(claims.get("nbf", claims["iat"]))) - SKEW > now:
+    if max(issued, _moment(claims.get("nbf", claims["iat"]))) > now + SKEW:
         raise _refused("it is not valid yet: the clocks disagree")
     if not _TOKEN.fullmatch(claims["sub"]):
         raise _refused("it names no userToken")

@@ -19,6 +19,7 @@ from algosync.serve.anonymous import refuse_guessable, refuse_known
 from algosync.serve.secured import SecuredKeys
 
 Way = Literal["visitor", "admin", "anonymous"]
+VERIFIED_KEPT: Final = 10_000
 _HINT: Final = "Send it as `Authorization: Bearer KEY`"
 
 
@@ -59,6 +60,39 @@ class Visitor:
         return self.way != "anonymous"
 
 
+class Verified:
+    """Visitor keys that were verified, so that a page's next request costs no signature.
+
+    Args:
+        secrets: The secrets.
+        kept: Keys kept at most; the one verified longest ago goes first.
+    """
+
+    def __init__(self, secrets: Sequence[str], *, kept: int = VERIFIED_KEPT) -> None:
+        self._secrets = secrets
+        self._kept = kept
+        self._held: dict[bytes, tuple[datetime, datetime, visitor_keys.Claims]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def claims(self, key: str, now: datetime) -> visitor_keys.Claims:
+        """What a key says. A held one counts from when it was verified until it runs out, and never longer.
+
+        Raises:
+            AccessError: It is none, or has run out.
+        """
+        digest = _digest(key)
+        held = self._held.get(digest)
+        if held is not None and held[0] <= now < held[1]:
+            return held[2]
+        claims = visitor_keys.verify(key, secrets=self._secrets, now=now)
+        while len(self._held) >= self._kept:
+            self._held.pop(next(iter(self._held), b""), None)
+        self._held[digest] = (now, claims.expires + visitor_keys.SKEW, claims)
+        return claims
+
+
 class Gate:
     """Opens for keys.
 
@@ -76,10 +110,13 @@ class Gate:
         secret = {key for key in (keys.admin, keys.secured_parent, *keys.visitor_secrets) if key}
         if secret & set(keys.public):
             raise ConfigError("a secret key is among the public ones", where="serve.public_keys")
+        if keys.storefront is not None and keys.storefront in (keys.admin, *keys.visitor_secrets):
+            raise ConfigError("a secret key is the storefront's, which everybody can read", where="serve")
         self._keys = keys
         self._known = known
         self._public = [_digest(key) for key in keys.public]
         self._admin = None if keys.admin is None else _digest(keys.admin)
+        self._verified = Verified(keys.visitor_secrets)
         self.secured = SecuredKeys(keys.secured_parent, keys.storefront)
 
     def opens(self, key: str | None, *, now: datetime, address: str = "") -> Visitor:
@@ -106,7 +143,7 @@ class Gate:
             return self.secured.opens(key, now=now, address=address)
         if not self._keys.visitor_secrets:
             raise AccessError("visitor keys are not in use here", hint="Set serve.visitor_secrets")
-        return visitor_keys.verify(key, secrets=self._keys.visitor_secrets, now=now).user_token
+        return self._verified.claims(key, now).user_token
 
     def token_for(self, visitor: Visitor, asked: str | None) -> str:
         """The token that a request is about.

@@ -6,7 +6,8 @@ whom they talk to. Who may send for whom is asked of the gate; no token and no k
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, cast
@@ -27,6 +28,7 @@ from algosync.errors import (
     TooManyRequestsError,
 )
 from algosync.events.insights import BODY_MAX, CONSENTS, TELEMETRY, Event, Refusal, check, is_token
+from algosync.serve.bodies import TIMEOUT_S
 from algosync.stores.inbox import Choice, Consent, Inbox
 
 _SMALL_BODY_MAX: Final = 10_000
@@ -62,12 +64,14 @@ class Collector:
         gate: Who may send what.
         now: The clock.
         actions: The ids of the shop's actions; impressions of others are refused. None takes any.
+        tokens_of: All tokens of the visitor whom one belongs to, as far as they are known; a choice is made for all.
     """
 
     inbox: Inbox
     gate: Sending
     now: Callable[[], datetime]
     actions: frozenset[str] | None = None
+    tokens_of: Callable[[str], Collection[str]] = lambda token: (token,)
 
 
 def routes(collector: Collector) -> list[Route]:
@@ -126,7 +130,7 @@ async def post_consent(collector: Collector, request: Request) -> Response:
 
     def keep() -> None:
         collector.gate.may_send(key_of(request), [{"userToken": content["userToken"]}])
-        collector.inbox.put_choice(content["userToken"], choice)
+        collector.inbox.put_choice(content["userToken"], choice, also=collector.tokens_of(content["userToken"]))
 
     await run_in_threadpool(keep)
     return _json(200, {"consent": choice.consent, "at": choice.at.isoformat()})
@@ -167,7 +171,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The body of a request.
 
     Raises:
-        RequestError: It is too large; the rest of it was not kept.
+        RequestError: It is too large, so that the rest of it was not kept, or did not come in time.
     """
     too_large = RequestError("Request Entity Too Large", hint=f"At most {limit} bytes are taken", status=413)
     declared = request.headers.get("content-length", "0")
@@ -175,11 +179,14 @@ async def read_body(request: Request, limit: int) -> bytes:
         raise too_large
     chunks, size = list[bytes](), 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise too_large
-            chunks.append(chunk)
+        async with asyncio.timeout(TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RequestError("Request Timeout", status=408) from None
     except ClientDisconnect:
         raise RequestError("the request broke off") from None
     return b"".join(chunks)
@@ -195,7 +202,7 @@ def refusal_of(error: AlgosyncError) -> Response:
         wait = max(1, round(error.retry_after_s or _RETRY_S))
         return insights_answer(429, "Too Many Requests", {"retry-after": str(wait)})
     if isinstance(error, RequestError):
-        return insights_answer(error.status, error.what)
+        return insights_answer(error.status, error.what, {"connection": "close"} if error.status == 408 else None)
     if isinstance(error, StoreError):
         _logger.error("events were not taken in", error=str(error))
         return insights_answer(503, "Service Unavailable", {"retry-after": str(_RETRY_S)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,9 @@ from algosync.serve.meter import ADDRESS
 from algosync.serve.refusals import JSON
 
 BODY_MAX: Final = 64 * 1024
+_EVENTS_PER_REQUEST: Final = 50
+"""A batch with more events counts for as many requests as it could have been."""
+_TOKENS_MAX: Final = 20
 HEADERS: Final = {"cache-control": "private, no-cache", "vary": "Authorization, X-Algosync-Key, X-Algolia-API-Key"}
 
 
@@ -51,13 +54,14 @@ class Door:
         """
         now = self.clock()
         self._watch(request)
-        if request.url.query:
+        if request.scope["query_string"]:
             raise RequestError("takes no query string", where="url", hint="Keys and tokens do not belong into URLs")
         return self.gate.opens(key_of(request), now=now, address=ADDRESS.get()), now
 
     def _watch(self, request: Request) -> None:
         """Looks at every place where somebody may show a key that nobody should hold."""
-        for key in (*request.query_params.values(), request.headers.get("x-algolia-api-key", "")):
+        told = request.query_params.values() if request.scope["query_string"] else ()
+        for key in (*told, request.headers.get("x-algolia-api-key", "")):
             self.gate.secured.watch(key)
 
     def may_send(self, key: str | None, events: Sequence[Mapping[str, Any]]) -> None:
@@ -72,8 +76,16 @@ class Door:
         claims = {(event["userToken"], event.get("authenticatedUserToken")) for event in events}
         self.gate.may_write(visitor, claims)
         if visitor.way != "admin":
+            self._weigh(len(events), len(claims), now)
             for token in sorted({token for token, _ in claims}):
                 self.limits.by_caller(f"send:{token}", now.timestamp())
+
+    def _weigh(self, events: int, claims: int, now: datetime) -> None:
+        """One address must not fill the inbox by few requests, nor the limits' memory with names of its own making."""
+        if claims > _TOKENS_MAX:
+            raise RequestError(f"a browser's events name at most {_TOKENS_MAX} tokens", where="userToken", status=422)
+        if events > _EVENTS_PER_REQUEST:
+            self.limits.by_address(ADDRESS.get(), now.timestamp(), (events - 1) // _EVENTS_PER_REQUEST)
 
 
 def key_of(request: Request) -> str | None:
@@ -84,7 +96,7 @@ def key_of(request: Request) -> str | None:
     return request.headers.get("x-algosync-key") or request.headers.get("x-algolia-api-key")
 
 
-def experience(door: Door, desk: Desk) -> Callable[[Request], object]:
+def experience(door: Door, desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     """The handler."""
 
     async def answer(request: Request) -> Response:

@@ -43,24 +43,26 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, name: str, now: float) -> float:
-        """Takes one from a bucket.
+    def take(self, name: str, now: float, cost: int = 1) -> float:
+        """Takes some from a bucket.
 
         Args:
             name: Whose.
             now: Seconds; a clock set back fills no bucket and empties none.
+            cost: How many; all of a full bucket at most.
 
         Returns:
-            0 where there was one, else the seconds until there is; then nothing was taken.
+            0 where there were as many, else the seconds until there are; then nothing was taken.
         """
         if self._rate is None:
             return 0.0
         full = float(self._rate.burst)
+        asked = min(cost, self._rate.burst)
         with self._lock:
             left, then = self._buckets.pop(name, (full, now))
             left = min(full, left + max(0.0, now - then) * self._rate.per_second)
-            wait = 0.0 if left >= 1 else (1 - left) / self._rate.per_second
-            self._buckets[name] = (left if wait else left - 1, now)
+            wait = 0.0 if left >= asked else (asked - left) / self._rate.per_second
+            self._buckets[name] = (left if wait else left - asked, now)
             if len(self._buckets) > self._kept:
                 self._buckets.popitem(last=False)
         return wait
@@ -82,15 +84,15 @@ class Limits:
         self._callers = Buckets(caller)
         self._exempt = tuple(exempt)
 
-    def by_address(self, address: str, now: float) -> None:
-        """Counts a request of an address.
+    def by_address(self, address: str, now: float, cost: int = 1) -> None:
+        """Counts a request of an address; a large one may count for several.
 
         Raises:
             TooManyRequestsError: It has had its share.
         """
         place = _place(address)
         if not self._is_exempt(address):
-            _refuse(self._addresses.take(place, now), "address")
+            _refuse(self._addresses.take(place, now, cost), "address")
 
     def by_caller(self, name: str, now: float) -> None:
         """Counts a request of a visitor.

@@ -26,8 +26,8 @@ _WHY: Final = {
     "503": "Nothing can be read or written now; see Retry-After",
 }
 _ASKING: Final = ("400", "401", "403", "408", "413", "415", "429", "503")
-_TELLING: Final = ("400", "401", "403", "413", "429", "503")
-_COLLECTING: Final = ("400", "401", "403", "413", "422", "429", "503")
+_TELLING: Final = ("400", "401", "403", "408", "413", "429", "503")
+_COLLECTING: Final = ("400", "401", "403", "408", "413", "422", "429", "503")
 
 
 def document() -> dict[str, Any]:

@@ -21,9 +21,14 @@ from algosync.errors import AlgosyncError
 
 HEADERS_S: Final = 10.0
 """How long the head of a request may take."""
+HEAD_MAX: Final = 512 * 1024
+"""Bytes of a head that does not end; above what one read of the socket may hold of a body before it."""
 KEEP_ALIVE_S: Final = 75
 GRACE_S: Final = 10
 BACKLOG: Final = 2048
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,7 @@ class _Http(HttpToolsProtocol):
     """uvicorn's protocol, which closes connections whose request does not come to an end of its head."""
 
     _patience: asyncio.TimerHandle | None = None
+    _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,6 +58,13 @@ class _Http(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._head = 0 if self._patience is None else self._head + len(data)
+        if self._head > HEAD_MAX and not self.transport.is_closing():
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -23,9 +24,10 @@ from algosync.experience.question import Known, Question
 from algosync.experience.shop import ShopAnswers
 from algosync.serve.desk import Condition, Person
 from algosync.stores.inbox import INBOX, Inbox
+from algosync.stores.plain import Plain
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.state import State, open_state
-from algosync.stores.view import View
+from algosync.stores.view import Kept, View
 
 READ_BUSY_S: Final = 0.1
 """How long a look-up waits for a lock: it keeps every other request waiting."""
@@ -49,6 +51,27 @@ class Place:
     directory: Path
 
 
+class _Opened:
+    """One snapshot, open: a plain connection for SQLite, SQLAlchemy's for others."""
+
+    def __init__(self, state: State, identity: _Identity) -> None:
+        self._state = state
+        self.identity = identity
+        self._kept = Kept()
+        self._plain = Plain(state) if identity is not None else None
+        self.views = Snapshot(state).view if self._plain is None else partial(self._view, self._plain)
+
+    @contextmanager
+    def _view(self, plain: Plain) -> Iterator[View]:
+        with plain.moment() as connection:
+            yield View(connection, self._kept)
+
+    def close(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
+        self._state.close()
+
+
 class Snapshots:
     """The snapshot, whichever lies there now.
 
@@ -59,7 +82,7 @@ class Snapshots:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._lock = Lock()
-        self._opened: tuple[State, Snapshot, _Identity] | None = None
+        self._opened: _Opened | None = None
 
     @contextmanager
     def view(self) -> Iterator[View]:
@@ -69,7 +92,7 @@ class Snapshots:
             RequestError: There is none yet.
             StoreError: It cannot be read, or is of another version.
         """
-        with self._current().view() as view:
+        with self._current().views() as view:
             if not view.generation:
                 raise _missing()
             yield view
@@ -79,24 +102,24 @@ class Snapshots:
         with self._lock:
             self._leave()
 
-    def _current(self) -> Snapshot:
+    def _current(self) -> _Opened:
         identity = self._on_disk()
         opened = self._opened
-        if opened is not None and opened[2] == identity:
-            return opened[1]
+        if opened is not None and opened.identity == identity:
+            return opened
         with self._lock:
-            if self._opened is None or self._opened[2] != identity:
+            if self._opened is None or self._opened.identity != identity:
                 self._leave()
                 self._opened = self._open(identity)
-            return self._opened[1]
+            return self._opened
 
-    def _open(self, identity: _Identity) -> tuple[State, Snapshot, _Identity]:
+    def _open(self, identity: _Identity) -> _Opened:
         place = self._place
         state = open_state(place.url, place.directory, create=False, book=SNAPSHOT, busy_s=READ_BUSY_S)
         if state.writable:  # an empty one in memory: nothing is there
             state.close()
             raise _missing()
-        return state, Snapshot(state), identity
+        return _Opened(state, identity)
 
     def _on_disk(self) -> _Identity:
         if self._place.url != "sqlite":
@@ -109,7 +132,7 @@ class Snapshots:
 
     def _leave(self) -> None:
         if self._opened is not None:
-            self._opened[0].close()
+            self._opened.close()
         self._opened = None
 
 
@@ -126,7 +149,8 @@ class Stored:
         self._place = place
         self._shop = shop
         self._inbox_state = inbox
-        self._inbox = Inbox(inbox)
+        self._plain = Plain(inbox) if place.url == "sqlite" else None
+        self._inbox = Inbox(inbox, self._plain)
         self._snapshots = Snapshots(place)
         self._counts_impressions = any(action.cap is not None for action in shop.actions.items)
 
@@ -146,11 +170,13 @@ class Stored:
         with self._snapshots.view() as view:
             person = view.person(question.user_token)
             allow(person)
-            return answer(question, self._known(question.user_token, person), self._shop, view, now=now).document()
+            return answer(
+                question, self._known(view, question.user_token, person), self._shop, view, now=now
+            ).document()
 
-    def _known(self, token: str, person: Person | None) -> Known:
+    def _known(self, view: View, token: str, person: Person | None) -> Known:
         """What is known of somebody; without her choice of consent there is no answer, so an error is not caught."""
-        tokens = {token} if person is None else {token, person["person"]}
+        tokens = {token} if person is None else {token, *view.tokens_of(person["person"])}
         choice = self._inbox.choice(tokens)
         return Known(
             person=person,
@@ -165,6 +191,15 @@ class Stored:
                 return view.person(token)
         except RequestError:
             return None
+
+    def tokens_of(self, token: str) -> frozenset[str]:
+        """Every token of the person that one belongs to, as far as the snapshot can be read."""
+        try:
+            with self._snapshots.view() as view:
+                person = view.person(token)
+                return frozenset({token}) | (frozenset() if person is None else view.tokens_of(person["person"]))
+        except (RequestError, StoreError):
+            return frozenset({token})
 
     def check(self) -> None:
         """Looks whether the stores can be used, before anybody asks; a snapshot may be missing still.
@@ -204,6 +239,8 @@ class Stored:
 
     def close(self) -> None:
         """Gives the snapshot back; the inbox belongs to who opened it."""
+        if self._plain is not None:
+            self._plain.close()
         self._snapshots.close()
 
 

@@ -8,7 +8,9 @@ smaller one still to come. What an event means is not decided here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
@@ -17,10 +19,11 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, delete, func, or_, select
+from sqlalchemy import Connection, RowMapping, Select, String, Table, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algosync.stores.inbox_tables import choices, impressions, inbox, meta, metadata
+from algosync.stores.plain import Asked, Plain
 from algosync.stores.state import Book, State
 
 Consent = Literal["for_you", "not_personalized"]
@@ -28,10 +31,22 @@ Consent = Literal["for_you", "not_personalized"]
 IMPRESSIONS_KEPT: Final = 1000
 """Of one action and visitor; older ones are forgotten."""
 
+_BY_EVENT: Final = "event"
 _CHOICE: Final = "pageview"  # Insights has no such type, so that no event from outside is taken for a choice
 _DROP_AT_ONCE: Final = 5000  # a longer transaction would make those who append wait
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Made once: building a statement costs more than running it. Nearly everybody has one token, or two.
+_TWO: Final = (bindparam("one", type_=String), bindparam("other", type_=String))
+_CHOSEN: Final = Asked(
+    select(choices.c.consent, choices.c.at_ms, choices.c.source).where(or_(*(choices.c.token == t for t in _TWO)))
+)
+_SHOWN: Final = Asked(
+    select(impressions.c.at_ms, impressions.c.seq, impressions.c.action).where(
+        or_(*(impressions.c.token == t for t in _TWO))
+    )
+)
 
 INBOX = Book(file="inbox.sqlite", metadata=metadata, meta=meta, version=1, lock=7_411_020_532)
 
@@ -76,10 +91,14 @@ class Inbox:
 
     Args:
         state: A database that was opened with INBOX's tables.
+        plain: Reads of one visitor go this way; for those who answer from SQLite.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, plain: Plain | None = None) -> None:
         self._state = state
+        self._moment: Callable[[], AbstractContextManager[Connection | sqlite3.Connection]] = (
+            state.read if plain is None else plain.moment
+        )
         self._turn = Lock()
         self._waiting: SimpleQueue[_Parcel] = SimpleQueue()
 
@@ -162,13 +181,17 @@ class Inbox:
         with self._state.read() as connection:
             return int(connection.scalar(select(func.count()).select_from(inbox)) or 0)
 
-    def put_choice(self, token: str, choice: Choice) -> int:
+    def put_choice(self, token: str, choice: Choice, also: Iterable[str] = ()) -> int:
         """Keeps a visitor's choice, and tells it to the log as an event of her session.
+
+        Args:
+            token: By which she chose.
+            choice: What she chose.
+            also: Her other tokens, whose older choices no longer hold.
 
         Returns:
             The sequence number of that event.
         """
-        values = {"token": token, "consent": choice.consent, "at_ms": _millis(choice.at), "source": choice.source}
         event = {
             "eventType": _CHOICE,
             "userToken": token,
@@ -176,16 +199,17 @@ class Inbox:
             "timestamp": _millis(choice.at),
         }
         with self._turn, self._state.write() as connection:
-            made = _insert(connection)(choices).values(values)
-            changed = {name: made.excluded[name] for name in ("consent", "at_ms", "source")}
-            connection.execute(made.on_conflict_do_update(index_elements=["token"], set_=changed))
+            _choose(connection, dict.fromkeys(sorted({token, *also}), choice))
             return _append(connection, [event], choice.at)
 
     def choice(self, tokens: Iterable[str]) -> Choice | None:
         """The latest choice of a visitor, by any of her tokens."""
-        with self._state.read() as connection:
-            found = _choices(connection, sorted(set(tokens)))
-        return max(found.values(), key=lambda choice: (choice.at, choice.consent), default=None)
+        found: list[Choice] = []
+        with self._moment() as connection:
+            for one, other in _pairs(tokens):
+                rows = _CHOSEN.rows(connection, {"one": one, "other": other})
+                found += (Choice(consent=consent, at=_moment(at), source=source) for consent, at, source in rows)
+        return max(found, key=lambda choice: (choice.at, choice.consent), default=None)
 
     def put_impression(self, token: str, action: str, at: datetime) -> None:
         """Keeps that a visitor was shown an action's message."""
@@ -199,11 +223,13 @@ class Inbox:
 
     def impressions(self, tokens: Iterable[str]) -> dict[str, list[datetime]]:
         """When a visitor was shown which action's message, by action, in order."""
-        query = select(impressions.c.action, impressions.c.at_ms).where(impressions.c.token.in_(sorted(set(tokens))))
+        rows: list[tuple[int, int, str]] = []
+        with self._moment() as connection:
+            for one, other in _pairs(tokens):
+                rows += map(tuple, _SHOWN.rows(connection, {"one": one, "other": other}))
         shown: dict[str, list[datetime]] = {}
-        with self._state.read() as connection:
-            for action, at in connection.execute(query.order_by(impressions.c.at_ms, impressions.c.seq)):
-                shown.setdefault(action, []).append(_moment(at))
+        for at, _, action in sorted(rows):
+            shown.setdefault(action, []).append(_moment(at))
         return shown
 
     def forget(self, tokens: Iterable[str]) -> int:
@@ -248,8 +274,38 @@ def _append(connection: Connection, events: Sequence[Mapping[str, Any]], receive
         for event in events
     ]
     connection.execute(inbox.insert(), rows)
+    _choose(connection, _said(events, chosen, received_at))
     # Nobody else has written since.
     return int(connection.scalar(select(func.max(inbox.c.seq))) or 0)
+
+
+def _said(
+    events: Sequence[Mapping[str, Any]], chosen: Mapping[str, Choice], received_at: datetime
+) -> dict[str, Choice]:
+    """Choices that events bring along: a refusal always, a consent only where it takes back such a refusal."""
+    said: dict[str, Choice] = {}
+    for event in events:
+        token, consent = event["userToken"], event.get("consent")
+        if consent is None or event["eventType"] == _CHOICE:
+            continue
+        at = _moment(min(event.get("timestamp", _millis(received_at)), _millis(received_at)))
+        before = said.get(token) or chosen.get(token)
+        refuses = consent == "not_personalized" and (before is None or before.consent != consent)
+        takes_back = consent == "for_you" and before is not None and before.source == _BY_EVENT
+        if (refuses or takes_back) and (before is None or before.at <= at):
+            said[token] = Choice(consent=consent, at=at, source=_BY_EVENT)
+    return said
+
+
+def _choose(connection: Connection, made: Mapping[str, Choice]) -> None:
+    rows = [
+        {"token": token, "consent": choice.consent, "at_ms": _millis(choice.at), "source": choice.source}
+        for token, choice in made.items()
+    ]
+    if rows:
+        statement = _insert(connection)(choices)
+        changed = {name: statement.excluded[name] for name in ("consent", "at_ms", "source")}
+        connection.execute(statement.on_conflict_do_update(index_elements=["token"], set_=changed), rows)
 
 
 def _consenting(event: Mapping[str, Any], chosen: Mapping[str, Choice]) -> Mapping[str, Any]:
@@ -267,6 +323,12 @@ def _choices(connection: Connection, tokens: Sequence[str]) -> dict[str, Choice]
         for row in connection.execute(query).mappings():
             found[row["token"]] = Choice(consent=row["consent"], at=_moment(row["at_ms"]), source=row["source"])
     return found
+
+
+def _pairs(tokens: Iterable[str]) -> Iterator[tuple[str, str]]:
+    known = sorted(set(tokens))
+    for place in range(0, len(known), 2):
+        yield known[place], known[min(place + 1, len(known) - 1)]
 
 
 def _row(row: RowMapping, identity: str) -> Collected:

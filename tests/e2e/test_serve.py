@@ -363,3 +363,23 @@ def test_from_an_anonymous_browser_to_an_account(synced: Any) -> None:
         assert told(ask(public, browser), 403)["what"] == "anonymous tokens open anonymous profiles only"
         assert ask(shopper, None).json()["visitor"]["state"] == "buyer"
         told(ask(shopper, browser), 403)
+
+
+def test_what_she_chose_by_one_token_holds_for_the_others(synced: Any, serving: Callable[[Any], Api]) -> None:
+    with sqlite3.connect(synced.state / "snapshot.sqlite") as snapshot:
+        snapshot.execute("INSERT INTO tokens VALUES ('phone', ?), ('laptop', ?)", (READY, READY))
+    api = serving(synced)
+    assert api.ask("laptop").json()["strategy"] == "one-to-one"
+    key = {"authorization": f"Bearer {visitor_key('phone')}"}
+    chosen = {"userToken": "phone", "consent": "not_personalized"}
+    assert api.client.post("/v1/consent", json=chosen, headers=key).status_code == 200
+    assert {api.ask(token).json()["strategy"] for token in ("phone", "laptop", READY)} == {"content"}
+    with sqlite3.connect(synced.state / "inbox.sqlite") as inbox:
+        assert inbox.execute("SELECT token FROM choices ORDER BY 1").fetchall() == [(READY,), ("laptop",), ("phone",)]
+
+
+def test_impressions_are_of_actions_that_there_are(synced: Any, serving: Callable[[Any], Api]) -> None:
+    api = serving(synced)
+    key = {"authorization": f"Bearer {visitor_key(READY)}"}
+    shown = {"userToken": READY, "action": "no such action"}
+    assert told(api.client.post("/v1/impressions", json=shown, headers=key), 400)["where"] == "action"

@@ -131,3 +131,10 @@ def test_nothing_is_signed_for_nobody_or_for_no_time():
     for token, span in (("", HOUR), ("u" * 130, HOUR), ("a@b.example", HOUR), ("u-1", timedelta(0)), ("u-1", -HOUR)):
         with pytest.raises(AccessError):
             keys.sign(token, secrets=[NEW], valid_for=span, now=NOW)
+
+
+@pytest.mark.parametrize("claims", [{"exp": 253402300799}, {"iat": -62135596800, "nbf": -62135596800}])
+def test_times_at_the_end_of_all_days_are_times(claims: dict[str, int]) -> None:
+    said = {"sub": "user123", "aud": "algosync", "iat": 0, "exp": 253402300799, **claims}
+    key = jwt.encode(said, NEW, algorithm="HS256")
+    assert keys.verify(key, secrets=[NEW], now=NOW).user_token == "user123"

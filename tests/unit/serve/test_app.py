@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -412,3 +413,18 @@ def test_a_readiness_check_is_counted_too() -> None:
     api = Api(address=Rate(per_second=1, burst=1))
     assert [api.client.get("/readyz").status_code for _ in range(2)] == [200, 429]
     assert [api.client.get("/healthz").status_code for _ in range(3)] == [200] * 3
+
+
+def test_a_browser_speaks_for_few_and_a_large_batch_counts_for_more() -> None:
+    api = Api(address=Rate(per_second=1, burst=4))
+    key = sign("user123", secrets=[SECRET], valid_for=timedelta(hours=1), now=NOW)
+    many = [{"userToken": str(uuid4()), "authenticatedUserToken": "user123"} for _ in range(21)]
+    with pytest.raises(RequestError, match="at most 20") as caught:
+        api.door.may_send(key, many)
+    assert caught.value.status == 422
+    api.door.may_send(ADMIN, many)
+    same = [{"userToken": "user123"}] * 1000
+    api.door.may_send(key, same)
+    with pytest.raises(RequestError, match="too many"):
+        api.door.may_send(key, same[:51])
+    api.door.may_send(key, same[:50])

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from algosync.errors import AccessError, ConfigError, ForbiddenError, RequestError
-from algosync.experience.keys import key_id, sign
+from algosync.experience.keys import SKEW, key_id, sign
 from algosync.serve.anonymous import is_unguessable, refuse_known
-from algosync.serve.auth import Gate, Keys, Visitor
+from algosync.serve.auth import Gate, Keys, Verified, Visitor
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OLD, NEW = "the secret of last year, long enough", "the secret of this year, long enough"
@@ -293,3 +293,37 @@ class TestWriting:
 
 def test_keys_are_not_shown() -> None:
     assert not any(secret in repr(KEYS) for secret in (NEW, OLD, ADMIN, PARENT))
+
+
+@pytest.mark.parametrize("known", ["admin", "secret"])
+def test_what_every_page_carries_is_no_secret(known: str) -> None:
+    storefront = "0123456789abcdef0123456789abcdef"
+    over = {"admin": storefront} if known == "admin" else {"visitor_secrets": (NEW, storefront)}
+    with pytest.raises(ConfigError) as caught:
+        gate(Keys(storefront=storefront, **over))
+    assert storefront not in str(caught.value)
+
+
+def test_a_verified_key_counts_from_then_until_it_runs_out_and_no_longer() -> None:
+    secret = "a secret that is long enough for this"
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    verified = Verified([secret], kept=2)
+    key = sign("anna", secrets=[secret], valid_for=timedelta(minutes=5), now=now)
+    assert verified.claims(key, now).user_token == "anna"
+    assert verified.claims(key, now + timedelta(minutes=4)).user_token == "anna"
+    for moment in (now + timedelta(minutes=5) + SKEW, now - timedelta(hours=1)):
+        with pytest.raises(AccessError):
+            verified.claims(key, moment)
+    forged = key[:-4] + ("AAAA" if not key.endswith("AAAA") else "BBBB")
+    with pytest.raises(AccessError):
+        verified.claims(forged, now)
+
+
+def test_only_so_many_verified_keys_are_kept() -> None:
+    secret = "a secret that is long enough for this"
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    verified = Verified([secret], kept=2)
+    for n in range(5):
+        key = sign(f"token-{n}", secrets=[secret], valid_for=timedelta(minutes=5), now=now)
+        assert verified.claims(key, now).user_token == f"token-{n}"
+    assert len(verified) == 2

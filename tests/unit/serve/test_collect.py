@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 
 from algosync.errors import AccessError, ForbiddenError, RequestError, TooManyRequestsError
 from algosync.serve.collect import Collector, key_of, routes
-from algosync.stores.inbox import INBOX, Inbox
+from algosync.stores.inbox import INBOX, Choice, Inbox
 from algosync.stores.state import open_state
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -295,3 +295,33 @@ def test_events_of_the_past_and_of_the_future(client, inbox):
         "The timestamp is too far in the past"
     )
     assert inbox.size() == 0
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(port, inbox, monkeypatch):
+    monkeypatch.setattr("algosync.serve.collect.TIMEOUT_S", 0.1)
+    for path in (b"/1/events", b"/v1/consent"):
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.settimeout(5)
+            half.sendall(b"POST " + path + b" HTTP/1.1\r\nhost: x\r\nx-algolia-api-key: good\r\n")
+            half.sendall(b"content-length: 9\r\n\r\n{")
+            assert half.recv(4096)
+    assert inbox.size() == 0
+
+
+def test_a_choice_reaches_the_other_tokens_of_a_visitor(app, inbox, gate):
+    linked = {"phone": {"phone", "laptop", "anna"}}
+    collector = Collector(inbox=inbox, gate=gate, now=lambda: NOW, tokens_of=lambda token: linked.get(token, {token}))
+    inbox.put_choice("laptop", Choice(consent="for_you", at=NOW - timedelta(days=9), source="banner"))
+
+    async def withdraw():
+        transport = httpx.ASGITransport(Starlette(routes=routes(collector)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            body = {"userToken": "phone", "consent": "not_personalized"}
+            return await client.post("/v1/consent", json=body, headers=KEY)
+
+    assert asyncio.run(withdraw()).status_code == 200
+    inbox.append([VIEW | {"userToken": "laptop"}], NOW)
+    *_, told, seen = inbox.after(0, 9)
+    assert (told.event["userToken"], seen.event["userToken"]) == ("phone", "laptop")
+    assert seen.event["consent"] == "not_personalized"
+    assert inbox.choice(["anna"]).consent == "not_personalized"

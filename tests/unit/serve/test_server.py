@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -91,3 +92,19 @@ def test_a_port_that_is_taken() -> None:
             run(app, Address(host="127.0.0.1", port=number), lambda _: None)
     with pytest.raises(AlgosyncError):
         run(app, Address(host="no such host", port=0), lambda _: None)
+
+
+@pytest.mark.parametrize("name", [b"X-Long: ", b"GET /"], ids=["header", "URL"])
+def test_a_head_that_does_not_end_is_cut_off(port: int, name: bytes) -> None:
+    start = name if name.startswith(b"GET") else b"GET / HTTP/1.1\r\n" + name
+    with socket.create_connection(("127.0.0.1", port)) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(start + b"x" * 1_000_000)
+        assert _until_closed(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_is_no_part_of_the_head(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        for _ in range(2):
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")

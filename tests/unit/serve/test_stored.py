@@ -145,3 +145,13 @@ def test_an_inbox_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         inbox.writable = False
         told = Stored(place, SHOP, inbox).condition().problems
     assert "the inbox cannot be written; see the server's log" in told
+
+
+def test_a_choice_by_any_of_her_tokens_holds_for_all_of_them(stores: Stores) -> None:
+    with open_state(stores.place.url, stores.place.directory, create=True, book=SNAPSHOT) as state:
+        linked = {"phone": "anna", "laptop": "anna", "other": "berta"}
+        Snapshot(state).publish(Delta(people={"anna": ANNA}, tokens=linked, as_of=ANNA["last_seen"]))
+    stores.inbox.put_choice("other", Choice(consent="not_personalized", at=NOW, source="storefront"))
+    assert stores.ask("laptop")["strategy"] == "one-to-one"
+    stores.inbox.put_choice("phone", Choice(consent="not_personalized", at=NOW, source="storefront"))
+    assert {stores.ask(token)["strategy"] for token in ("phone", "laptop", "anna")} == {"content"}

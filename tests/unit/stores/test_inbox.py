@@ -279,3 +279,17 @@ def test_what_was_acknowledged_survives_a_killed_process(tmp_path):
         size = Inbox(state).size()
     assert size >= told[-1]
     assert size % 20 == 0
+
+
+def test_an_event_that_says_no_is_heeded_at_once_and_taken_back_only_by_its_like(inbox):
+    no, yes = {"consent": "not_personalized"}, {"consent": "for_you"}
+    later = [NOW + timedelta(seconds=second) for second in range(5)]
+    inbox.append([event("a", **yes)], later[0])
+    assert inbox.choice(["a"]) is None
+    inbox.append([event("a", **no), event("a", timestamp=0, **yes)], later[1])
+    assert inbox.choice(["a"]).consent == "not_personalized"
+    inbox.append([event("a", **yes)], later[2])
+    assert inbox.choice(["a"]).consent == "for_you"
+    inbox.put_choice("a", Choice(consent="not_personalized", at=later[3], source="account"))
+    inbox.append([event("a", **yes)], later[4])
+    assert inbox.choice(["a"]) == Choice(consent="not_personalized", at=later[3], source="account")
