@@ -1,5 +1,5 @@
-"""Fixtures for every test: a clean environment, the folder of real data where there is one, and a PostgreSQL server of
-our own on a socket, for what must hold on both databases.
+"""Fixtures for every test: a clean environment, the folder of real data where there is one, an application over HTTP,
+and a PostgreSQL server of our own on a socket, for what must hold on both databases.
 """
 
 from __future__ import annotations
@@ -7,13 +7,18 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 from uuid import uuid4
 
 import pytest
+import uvicorn
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +32,38 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith(("ALGOLIA_", "ALGOSYNC_")) and n != "ALGOSYNC_TEST_DATA"]:
         monkeypatch.delenv(name)
+
+
+class _Listening(uvicorn.Server):
+    """uvicorn that tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+
+@contextmanager
+def _on_loopback(app: Any) -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = _Listening(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        assert server.listens.wait(30), "the application does not answer"
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def on_loopback() -> Callable[[Any], AbstractContextManager[int]]:
+    """Serves an ASGI application over real HTTP for as long as the context lasts; gives the port."""
+    return _on_loopback
 
 
 @pytest.fixture(scope="session")

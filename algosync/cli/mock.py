@@ -1,4 +1,4 @@
-"""The command `mock`: its options, and how it says what it serves. What it does is serving.py's."""
+"""The command `mock`: its options, and how it says what it serves. What it does is run_mock.py's."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def mock(
     """Run a mock Algolia on this machine, until interrupted."""
     render.configure_logging(verbose=verbose)
     try:
-        from algosync.cli.serving import MockOptions, run_mock
+        from algosync.cli.run_mock import MockOptions, run_mock
 
         options = MockOptions(
             port=port,

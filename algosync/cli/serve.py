@@ -1,4 +1,4 @@
-"""The command `algosync serve`; what it does is in api.py."""
+"""The command `algosync serve`; what it does is in run_api.py."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def serve(
 ) -> None:
     """Serve the HTTP API on this machine, until interrupted; log lines are JSON, on stderr."""
     try:
-        from algosync.cli.api import ServeOptions, run_api
+        from algosync.cli.run_api import ServeOptions, run_api
 
         options = ServeOptions(config=config, host=host, port=port, verbose=verbose)
         run_api(options, _ready(json=json))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import socket
 import subprocess
 import sys
-import threading
-import time
 from datetime import datetime, timedelta
 
 import httpx
 import orjson
 import pytest
-import uvicorn
 
-from algosync.cli.api import open_api
+from algosync.cli.run_api import open_api
 from algosync.errors import ConfigError
 from algosync.settings.load import load
 from algosync.stores.inbox import INBOX, Inbox
@@ -83,19 +79,9 @@ def inbox(shop):
 
 
 @pytest.fixture
-def storefront(shop, inbox):
-    opened = open_api(load(shop.config), shop.folder, clock=lambda: shop.now)
-    with opened as (app, _), socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield Storefront(shop, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        server.should_exit = True
-        thread.join()
+def storefront(shop, inbox, on_loopback):
+    with open_api(load(shop.config), shop.folder, clock=lambda: shop.now) as (app, _), on_loopback(app) as port:
+        yield Storefront(shop, f"http://127.0.0.1:{port}")
 
 
 def person(shop, token):

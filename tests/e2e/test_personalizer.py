@@ -24,7 +24,7 @@ from algoliasearch.search.config import SearchConfig
 
 from algosync import AsyncPersonalizer, Personalizer
 from algosync.algolia.client import Target
-from algosync.cli.api import open_api
+from algosync.cli.run_api import open_api
 from algosync.demo.story import INDEX, USER, play
 from algosync.errors import ConfigError
 from algosync.mock.server import MockServer

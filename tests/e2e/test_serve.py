@@ -20,7 +20,7 @@ import httpx
 import pytest
 from algoliasearch.search.client import SearchClientSync
 
-from algosync.cli.api import open_api
+from algosync.cli.run_api import open_api
 from algosync.experience.keys import sign
 from algosync.settings.load import load
 

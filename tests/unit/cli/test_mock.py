@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from algosync.cli.serving import MockOptions, run_mock
+from algosync.cli.run_mock import MockOptions, run_mock
 from algosync.errors import ConfigError
 from algosync.mock.fault_plan import KINDS
 from algosync.mock.plans import PLANS

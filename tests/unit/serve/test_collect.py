@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import orjson
 import pytest
 import sqlalchemy
-import uvicorn
 from algoliasearch.http.exceptions import RequestException
 from algoliasearch.http.hosts import Host, HostsCollection
 from algoliasearch.insights.client import InsightsClientSync
@@ -255,20 +252,10 @@ def test_a_bearer_comes_before_other_keys():
 
 
 @pytest.fixture
-def port(app):
+def port(app, on_loopback):
     """The application over real HTTP."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+    with on_loopback(app) as port:
+        yield port
 
 
 def test_algolias_own_client_cannot_tell(port, inbox):
