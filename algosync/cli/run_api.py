@@ -32,7 +32,7 @@ from algosync.stores.inbox import Inbox
 
 def system_clock() -> datetime:
     """Now, in UTC; runtime.py has one too, and analytics engines that a server has no use for."""
-    return datetime.now(UTC)  # noqa: TID251  # a composition root
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

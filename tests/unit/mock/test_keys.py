@@ -18,22 +18,16 @@ from algosync.mock.routes.table import handle
 from algosync.mock.secured import fits_any
 from algosync.mock.server import MockAlgolia
 
+from .clock import Clock
+
 FORBIDDEN = "Method not allowed with this API key"
 OUTSIDE = "Index not allowed with this API key"
 UNKNOWN = "Invalid Application-ID or API key"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_ms = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_700_000_000_000)
 
 
 @pytest.fixture

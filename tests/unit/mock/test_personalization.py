@@ -23,6 +23,8 @@ from algosync.mock.routes.table import handle
 from algosync.mock.services.insights import read_events
 from algosync.mock.services.personalization import check_strategy
 
+from .clock import Clock
+
 START_MS = 1_790_000_000_000
 
 # The example of algolia.com/doc/rest-api/personalization (set a new strategy).
@@ -36,17 +38,9 @@ STRATEGY: dict[str, Any] = {
 }
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.ms = START_MS
-
-    def __call__(self) -> int:
-        return self.ms
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START_MS)
 
 
 @pytest.fixture
@@ -136,7 +130,7 @@ def test_a_profile_adds_up_what_was_done(
     happen(algolia, "u", "Looked", "view", objectIDs=["1", "gone"])
     happen(algolia, "u", "Looked", "click", objectIDs=["2"])  # not in the strategy: another type
     happen(algolia, "someone", "Algolia", "click", objectIDs=["2"])
-    clock.ms += 1500
+    clock.now_ms += 1500
     happen(algolia, "u", "Algolia", "click", filters=["brand:acme%20%26%20co"])
     profile = profiles.get_user_token_profile("u")
     assert GetUserTokenResponse.model_validate(profile.to_dict()).user_token == "u"
@@ -179,7 +173,7 @@ def test_a_deleted_profile_starts_anew(profiles: PersonalizationClientSync, algo
     assert (answer.user_token, answer.deleted_until) == ("u", "2026-09-21T14:13:20.000Z")
     with pytest.raises(RequestException):
         profiles.get_user_token_profile("u")
-    clock.ms += 1
+    clock.now_ms += 1
     happen(algolia, "u", "Algolia", "click", filters=["brand:bolt"])
     assert profiles.get_user_token_profile("u").scores == {"brand": {"bolt": 20}}
     assert len(algolia.events) == 2
@@ -193,7 +187,7 @@ def test_answers_tell_of_the_rate_limit(profiles: PersonalizationClientSync, clo
 
     reset = START_MS // 1000 + 1
     assert [limits(), limits()] == [("40", "39", str(reset)), ("40", "38", str(reset))]
-    clock.ms += 1000
+    clock.now_ms += 1000
     assert limits() == ("40", "39", str(reset + 1))
 
 

@@ -16,17 +16,11 @@ from algosync.mock.routes.calls import Call
 from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia
 
+from .clock import Clock
+
 HEADERS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
 ROOMY = replace(PLANS["build"], writes_per_minute=None)
 RULE = {"objectID": "r", "consequence": {"params": {"query": "x"}}}
-
-
-class Clock:
-    def __init__(self):
-        self.now_ms = 0
-
-    def __call__(self):
-        return self.now_ms
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from algosync.mock.routes.table import handle
 from algosync.mock.services.candidates import POOL_MAX, place_score
 from algosync.mock.services.insights import read_events
 
+from .clock import Clock
+
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 CREDENTIALS = {"x-algolia-application-id": "MOCKAPP", "x-algolia-api-key": "mock-admin"}
@@ -57,19 +59,9 @@ RECORDS = [
 ]
 
 
-class Clock:
-    """Epoch milliseconds, moved by hand."""
-
-    def __init__(self) -> None:
-        self.ms = NOW_MS
-
-    def __call__(self) -> int:
-        return self.ms
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW_MS)
 
 
 @pytest.fixture
@@ -309,9 +301,9 @@ def test_baskets_with_the_item_or_the_other_lower_the_score(algolia: MockAlgolia
 
 def test_events_age(algolia: MockAlgolia, clock: Clock, ask: Ask) -> None:
     happen(algolia, "u", "conversion", "b", "c")
-    clock.ms += 30 * DAY_MS
+    clock.now_ms += 30 * DAY_MS
     assert ids(ask("bought-together", objectID="b")) == ["c"]
-    clock.ms += 1000
+    clock.now_ms += 1000
     assert ids(ask("bought-together", objectID="b")) == []
 
 

@@ -17,6 +17,8 @@ from algosync.mock.keys import DEFAULT_KEYS, Caller, Key, restrict
 from algosync.mock.secured import parent_of, parse_restrictions, sign
 from algosync.mock.server import MockAlgolia
 
+from .clock import Clock
+
 NOW_S = 1_700_000_000
 OUTSIDE = "Index not allowed with this API key"
 UNKNOWN = "Invalid Application-ID or API key"
@@ -30,17 +32,9 @@ DOCUMENTS = [
 ]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_ms = NOW_S * 1000
-
-    def __call__(self) -> int:
-        return self.now_ms
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW_S * 1000)
 
 
 @pytest.fixture
@@ -314,7 +308,7 @@ def test_lists_may_be_json():
 
 
 def _ring() -> KeyRing:
-    return KeyRing("MOCKAPP", DEFAULT_KEYS, Clock())
+    return KeyRing("MOCKAPP", DEFAULT_KEYS, Clock(NOW_S * 1000))
 
 
 _TEXTS = st.text(min_size=1, max_size=12)
