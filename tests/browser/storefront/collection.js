@@ -90,6 +90,11 @@ if (like) {
   );
 }
 
-search.once('render', () => search.addWidgets(recommendations));
+// The first render of all comes with the state `loading`, before any hits.
+search.on('render', function recommend() {
+  if (!search.mainIndex.getResults()) return;
+  search.removeListener('render', recommend);
+  search.addWidgets(recommendations);
+});
 search.start();
 window.shop = { search };
