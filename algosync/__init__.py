@@ -9,8 +9,8 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "AsyncPersonalizer": "algosync.personalizer.awaited",
-    "Personalizer": "algosync.personalizer.blocking",
+    "AsyncPersonalizer": "algosync.runtime.personalizers",
+    "Personalizer": "algosync.runtime.personalizers",
 }
 
 

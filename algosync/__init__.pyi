@@ -1,4 +1,4 @@
-from algosync.personalizer.awaited import AsyncPersonalizer as AsyncPersonalizer
-from algosync.personalizer.blocking import Personalizer as Personalizer
+from algosync.runtime.personalizers import AsyncPersonalizer as AsyncPersonalizer
+from algosync.runtime.personalizers import Personalizer as Personalizer
 
 __version__: str

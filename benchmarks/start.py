@@ -49,7 +49,7 @@ BENCHMARK = Benchmark(
     variants={
         "python -c pass": _command(sys.executable, "-c", "pass"),
         "algosync --help": _command(str(Path(sys.executable).with_name("algosync")), "--help"),
-        "import algosync.runtime": _command(sys.executable, "-c", "import algosync.runtime"),
+        "import algosync.runtime.commands": _command(sys.executable, "-c", "import algosync.runtime.commands"),
     },
     target=_target,
 )

@@ -1,7 +1,7 @@
-"""The requests of Algolia's search API that algosync makes, as values: verb, path, body, needed permission.
+"""The requests that algosync makes of Algolia, as values: verb, path, body, needed permission.
 
-Must not send anything. Each call may be repeated without harm, so that the wire may try again. A contract test
-compares every call with the one that the official client makes.
+Must not send anything. Each call but `push_events` may be repeated without harm, so that the wire may try again. A
+contract test compares every call with the one that the official client makes.
 """
 
 from __future__ import annotations
@@ -112,6 +112,11 @@ def set_settings(index: str, settings: Mapping[str, Any]) -> Call:
     path, query = _path(index, "settings"), {"forwardToReplicas": False}
     body = orjson.dumps(dict(settings))
     return Call(verb="PUT", path=path, index=index, acl="editSettings", body=body, query=query, read=False)
+
+
+def push_events(body: bytes) -> Call:
+    """Events for Insights. Not one that may be repeated without harm: Insights counts what comes twice twice."""
+    return Call(verb="POST", path="/1/events", acl="search", body=body, read=False)
 
 
 def _path(index: str, rest: str, last: str | None = None) -> str:

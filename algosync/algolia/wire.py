@@ -51,15 +51,21 @@ class Target:
 
 
 class Wire:
-    """The official transporter behind one method that returns JSON or raises one of our errors."""
+    """The official transporter behind one method that returns JSON or raises one of our errors.
 
-    def __init__(self, target: Target, api_key: str) -> None:
+    Args:
+        target: Application and hosts.
+        api_key: The key; in no message.
+        host: Where the service answers if the target names no hosts; None for those of search.
+    """
+
+    def __init__(self, target: Target, api_key: str, host: str | None = None) -> None:
         from algoliasearch.http.transporter_sync import TransporterSync
 
         self.requests = 0
         self._target = target
         self._secret = api_key
-        self._config = _config(target, api_key)
+        self._config = _config(target, api_key, host)
         self._transporter = TransporterSync(self._config)
         self._witness = _witness()
         self._transporter._retry_strategy = self._witness  # noqa: SLF001
@@ -70,14 +76,15 @@ class Wire:
             on=_worth_waiting, attempts=_ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
         ):
             with attempt:
-                return self._once(call)
+                return self.once(call)
         raise AssertionError  # pragma: no cover  (the loop returns or raises)
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         self._transporter.close()
 
-    def _once(self, call: Call) -> Any:
+    def once(self, call: Call) -> Any:
+        """Send a call that must not be repeated without the caller's knowledge: one try."""
         from algoliasearch.http.exceptions import AlgoliaException
         from algoliasearch.http.verb import Verb
         from requests import RequestException
@@ -154,7 +161,7 @@ class Wire:
         return hosts.read() if read else hosts.write()
 
 
-def _config(target: Target, api_key: str) -> SearchConfig:
+def _config(target: Target, api_key: str, host: str | None) -> SearchConfig:
     from algoliasearch.http.hosts import Host, HostsCollection
     from algoliasearch.search.config import SearchConfig
 
@@ -172,6 +179,8 @@ def _config(target: Target, api_key: str) -> SearchConfig:
     if target.hosts:
         config.hosts = HostsCollection([Host(*_address(url)) for url in target.hosts])
         config.proxies = None
+    elif host is not None:
+        config.hosts = HostsCollection([Host(host)])
     config.set_default_hosts()  # type: ignore[no-untyped-call]
     return config
 

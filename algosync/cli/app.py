@@ -1,4 +1,4 @@
-"""The commands. Each opens the runtime, calls it once, and hands the report to render.py; there is no logic here.
+"""The commands. Each opens the runtime, calls it once, and hands the report to a renderer; there is no logic here.
 
 Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 the plan has changes (`plan --check`).
 """
@@ -8,20 +8,20 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import typer
 
 from algosync import __version__
-from algosync.cli import render
+from algosync.cli import receipts, render
 from algosync.cli.mock import mock
-from algosync.cli.options import DEFAULT_CONFIG, Config, Family, Json, Only, Target, Verbose
+from algosync.cli.options import DEFAULT_CONFIG, Config, Family, Json, Only, Target, Verbose, Yes
 from algosync.cli.serve import serve
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
     from algosync.payloads.encode import Family as FamilyName
-    from algosync.runtime import Runtime
+    from algosync.runtime.commands import Runtime
     from algosync.sync.report import RehearsalReport, SyncReport
 
 app = typer.Typer(
@@ -73,7 +73,7 @@ def _run(work: Callable[[Runtime], R], options: Options, show: Callable[[R], Non
     config, json, verbose = options
     render.configure_logging(verbose=verbose)
     try:
-        from algosync.runtime import Runtime
+        from algosync.runtime.commands import Runtime
 
         report = work(Runtime.open(config, progress=render.progress(quiet=json)))
     except AlgosyncError as error:
@@ -114,7 +114,7 @@ def demo(
 @app.command()
 def setup(
     config: Config = DEFAULT_CONFIG,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking.")] = False,
+    yes: Yes = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -230,14 +230,59 @@ def plan(
 
 @app.command()
 def explain(
-    user: Annotated[str, typer.Argument(help="A userToken, customer id or any linked token.")],
-    place: Annotated[str, typer.Option(help="Where she is, for the actions: home, search, category:Books …")] = "any",
+    user: Annotated[str, typer.Argument(help="A customer id, or any of her tokens.")],
+    where: Annotated[
+        str, typer.Option("--where", "--place", help="Where she is: any, home, search, product, category:Books …")
+    ] = "any",
+    query: Annotated[str | None, typer.Option(help="What she typed.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="A moment in the past: 2026-11-21T18:00:00+01:00, or a day for its end (UTC).")
+    ] = None,
     config: Config = DEFAULT_CONFIG,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """One person's profile: the arithmetic behind each boost, her segments and why, the actions that fire."""
-    _run(lambda runtime: runtime.explain(user, place=place), Options(config, json, verbose), render.explain)
+    """One person's answer: the events behind each boost, her segments and why, the actions that fire."""
+
+    def work(runtime: Runtime) -> dict[str, Any]:
+        from algosync.serve.explain import moment
+
+        return runtime.explain(user, place=where, query=query, at=None if at is None else moment(at))
+
+    _run(work, Options(config, json, verbose), receipts.explain)
+
+
+@app.command()
+def reset(
+    user: Annotated[str, typer.Argument(help="A customer id, or any of her tokens.")],
+    yes: Yes = False,
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Start one person's profile anew: what she did until now counts in aggregates only."""
+    _order("reset", user, yes, Options(config, json, verbose))
+
+
+@app.command()
+def suppress(
+    user: Annotated[str, typer.Argument(help="A customer id, or any of her tokens.")],
+    lift: Annotated[bool, typer.Option("--lift", help="End it: she is personalized again.")] = False,
+    yes: Yes = False,
+    config: Config = DEFAULT_CONFIG,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Keep no profile of one person and never personalize, whatever she chooses, until it is lifted."""
+    _order("lift" if lift else "suppress", user, yes, Options(config, json, verbose))
+
+
+def _order(kind: Literal["reset", "suppress", "lift"], user: str, yes: bool, options: Options) -> None:
+    def work(runtime: Runtime) -> dict[str, Any]:
+        confirm = (lambda _: True) if yes else receipts.confirm_order(json=options.json)
+        return runtime.order(kind, user, confirm=confirm)
+
+    _run(work, options, receipts.order)
 
 
 @app.command()

@@ -12,6 +12,7 @@ DEFAULT_CONFIG = Path("config/algosync.toml")
 
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="ALGOSYNC_CONFIG", help="The settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; everything else on stderr.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Without asking.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")]
 
 

@@ -219,64 +219,6 @@ def _seconds(report: dict[str, Any]) -> None:
     out.print(f"[dim]{sum(spent.values()):.1f} s: {stages}[/]")
 
 
-def explain(report: dict[str, Any]) -> None:
-    """Shows one person, and the arithmetic behind each boost."""
-    out.print(
-        f"[bold]{escape(report['person'])}[/]: {report['visit']} {report['state']}, {report['sessions']:,} sessions, "
-        f"{report['events']:,} events, {report['products']:,} products, as of {report['as_of']}"
-    )
-    if len(report["tokens"]) > 1:
-        out.print(escape(f"also known as {', '.join(report['tokens'][1:])}"))
-    out.print(f"{'ready' if report['ready'] else 'not ready'}: {report['reason']}")
-    if report["attributes"]:
-        out.print(escape(", ".join(f"{key} {value}" for key, value in report["attributes"].items())))
-    rows = [_affinity(found) for found in report["affinities"]]
-    title = (
-        f"Affinities: points halve every {report['half_life_days']:g} days; score = 20 · points / the facet's largest"
-    )
-    columns = ["facet", "value", "points", "score", "integer", "· weight", "filter"]
-    out.print(table(title, columns, rows))
-    for found in [f for f in report["affinities"] if f["filter"]][:3]:
-        out.print(_arithmetic(found))
-    for reason, values in _by_reason(report["left_out"]).items():
-        shown = ", ".join(values[:3]) + (f" and {len(values) - 3} more" if len(values) > 3 else "")
-        out.print(escape(f"left out ({reason}): {shown}"))
-    for segment in report["segments"]:
-        out.print(f"{'[green]in[/]' if segment['member'] else '[dim]not in[/]'} segment {escape(segment['id'])}")
-        for reason in segment["why"]:
-            mark = "✓" if reason["holds"] else "✗"
-            out.print(escape(f"{'  ' * (reason['depth'] + 1)}{mark} {reason['condition']}"))
-    for action in report["actions"]:
-        out.print(
-            escape(f"action {action['id']}: {'fires' if action['fires'] else 'does not fire'}: {action['reason']}")
-        )
-
-
-def _by_reason(left_out: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for left in left_out:
-        reasons.setdefault(left["reason"], []).append(f"{left['facet']}:{left['value']}")
-    return reasons
-
-
-def _affinity(found: dict[str, Any]) -> list[Any]:
-    said = found["filter"]
-    shown = [None, None] if said is None else [said["product"], f"<score={said['score']}>"]
-    return [found["facet"], found["value"], found["points"], found["score"], found["integer"], *shown]
-
-
-def _arithmetic(found: dict[str, Any]) -> Table:
-    rows = [
-        [event["kind"], event["objectID"], event["at"][:10], event["weight"], event["age_days"], event["points"]]
-        for event in found["events"]
-    ]
-    more = found["event_count"] - len(rows)
-    if more:
-        rows.append([f"{more:,} more events", None, None, None, None, found["rest"]])
-    title = f"{found['facet']}: {found['value']} = {found['points']:,.2f} points, each weight · 2^(-age / half-life)"
-    return table(title, ["event", "product", "day", "weight", "age in days", "points"], rows)
-
-
 def status(report: dict[str, Any]) -> None:
     """Shows what algosync holds."""
     log = report["log"]
@@ -291,6 +233,9 @@ def status(report: dict[str, Any]) -> None:
             [family, status_, rows] for family, held_ in report["ledger"].items() for status_, rows in held_.items()
         ]
         out.print(table("Published at Algolia", ["family", "status", "objects"], rows))
+    models = report["recommend"]["models"]
+    rows = [[one["model"], one["days_30"], one["days_90"], one["needs"], _missing(one)] for one in models]
+    out.print(table("Events for Algolia Recommend", ["model", "30 days", "90 days", "needs", ""], rows))
     if report["quarantine"]:
         rows = [[row["source"], row["reason"], row["rows"]] for row in report["quarantine"]]
         out.print(table("Quarantine", ["source", "reason", "rows"], rows))
@@ -302,6 +247,10 @@ def status(report: dict[str, Any]) -> None:
         out.print(table("Last runs", ["started", "command", "outcome", "events read", "operations"], rows))
     for line in report["not_heeded"]:
         out.print(escape(f"not heeded in this version: {line}"))
+
+
+def _missing(model: Mapping[str, Any]) -> str:
+    return "enough" if model["ready"] else f"{model['missing']:,} {model['of']} to go"
 
 
 def setup(report: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from algosync.sync.rehearsal import Comparison, Hit
+    from algosync.sync.comparison import Comparison, Hit
 
 
 def show(comparisons: Sequence[Comparison], console: Console) -> None:

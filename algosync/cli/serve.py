@@ -40,6 +40,8 @@ def _ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
         render.out.print(f"The API listens on [bold]{report['url']}[/]; stop it with ^C.")
         if report["generation"] is not None:
             render.out.print(f"Generation {report['generation']} of the snapshot, as of {report['as_of']}")
+        if report["forwarding"]["on"]:
+            render.out.print("Events are forwarded to Algolia Insights; /readyz says how many wait")
         for problem in report["problems"]:
             render.err.print(escape(problem), style="yellow", soft_wrap=True)
         if not report["keys"]:

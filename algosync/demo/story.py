@@ -18,7 +18,7 @@ from typing import Any
 from algosync.algolia.client import ReadClient, Target, WriteClient
 from algosync.demo.feed import feed
 from algosync.profiles.actions import Situation, fires
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.report import SyncReport
 from algosync.sync.stages import Progress
 

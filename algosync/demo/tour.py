@@ -16,7 +16,7 @@ from algosync.demo.data import Shop, lay_out
 from algosync.demo.feed import feed
 from algosync.demo.story import STEPS, Moment, play, search_books
 from algosync.mock.server import MockServer
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.report import SyncReport
 from algosync.sync.stages import Progress, Silent
 
@@ -164,11 +164,12 @@ def _profile(runtime: Runtime, household: str, narrator: Narrator) -> dict[str, 
     best = max((f for f in found["affinities"] if f["filter"]), key=lambda f: f["filter"]["score"])
     events = [
         [event["objectID"], event["at"][:10], event["weight"], event["age_days"], event["points"]]
-        for event in best["events"]
+        for event in best["events"][:5]
     ]
     more = best["event_count"] - len(events)
     if more > 0:
-        events.append([f"and {more:,} more", None, None, None, best["rest"]])
+        rest = best["points"] - sum(event[-1] for event in events)
+        events.append([f"and {more:,} more", None, None, None, rest])
     name, half_life = f"{best['facet']} {best['value']}", f"{found['half_life_days']:g} days"
     title = f"The {best['points']:,.2f} points of {name}: weight · 2^(-age / {half_life})"
     narrator.table(title, ["product", "bought", "weight", "age in days", "points"], events)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from algosync.events import normal
+from algosync.events.insights import SUBJECT_CHARACTERS_MAX
 
 TOKEN_MAX = 128
 """Algolia's documentation says 129, its error message 128: the smaller one is safe."""
@@ -118,6 +119,12 @@ def _products(table: pa.Table) -> list[Check]:
     session = "a login, logout or pageview names a product or filters"
     if not normal.absent(table, "object_id"):
         found.append(Check(field="object_id", reason="object_id is empty", sql="object_id = ''"))
+        # No text of PostgreSQL's may hold it.
+        nul = "contains(object_id, chr(0))"
+        long = f"length(object_id) > {SUBJECT_CHARACTERS_MAX}"
+        found.append(Check(field="object_id", reason="object_id has the character NUL", sql=nul))
+        reason = f"object_id is longer than {SUBJECT_CHARACTERS_MAX} characters"
+        found.append(Check(field="object_id", reason=reason, sql=long))
         found.append(Check(field="object_id", reason=session, sql="session AND object_id IS NOT NULL"))
     if not normal.absent(table, "facet_filters"):
         ill_formed = "len(list_filter(facet_filters, lambda x: x IS NULL OR NOT regexp_matches(x, '(?s)^[^:]+:.'))) > 0"

@@ -18,6 +18,15 @@ BODY_MAX: Final = 2_000_000
 TELEMETRY: Final = "instantsearch"
 """The type of events that say something of the widgets and nothing of the visitor."""
 
+TYPES: Final = frozenset({"click", "conversion", "view"})
+"""The types of events that say something of a visitor."""
+
+SUBJECT_CHARACTERS_MAX: Final = 600
+"""Of an objectID or a filter: as long as every database can index, however many bytes a character takes."""
+
+VIA: Final = "via"
+"""Where an event has come from, if not from a storefront; never taken from outside."""
+
 CONSENTS: Final = ("for_you", "not_personalized")
 
 _AGE_MAX_MS: Final = 30 * 24 * 3600 * 1000
@@ -32,7 +41,8 @@ _TEXTS: Final = (
     *("eventType", "eventSubtype", "eventName", "index", "queryID", "currency"),
     *("userToken", "authenticatedUserToken"),
 )
-_FIELDS: Final = (*_TEXTS, "objectIDs", "filters", "timestamp", "positions", "objectData", "value")
+FIELDS: Final = (*_TEXTS, "objectIDs", "filters", "timestamp", "positions", "objectData", "value")
+"""What Insights knows of an event."""
 _NAMES: Final = ("eventID", "sessionID", "orderID")
 _GOODS: Final = ("price", "discount", "quantity", "queryID")
 
@@ -67,7 +77,7 @@ def check(body: Any, now_ms: int) -> list[Event] | Refusal:
         return Refusal(message=f"Cannot process more than {EVENTS_MAX} events in a batch")
     made = []
     for event in events:
-        known = {name: event[name] for name in _FIELDS if event.get(name) is not None}
+        known = {name: event[name] for name in FIELDS if event.get(name) is not None}
         fault = next(_faults(known, now_ms), None)
         if fault is not None:
             return Refusal(message=fault)
@@ -138,7 +148,7 @@ def _name_and_type(event: Event) -> Iterator[str]:
         yield "EventName must contain only visible ASCII characters, and be between 1 and 64 characters long"
     if not kind:
         yield "EventType is required"
-    elif kind not in {"click", "conversion", "view", TELEMETRY}:
+    elif kind not in {*TYPES, TELEMETRY}:
         yield 'EventType must be one of "click", "conversion", "view" or "instantsearch"'
     if "eventSubtype" in event:
         if kind != "conversion":
@@ -169,6 +179,10 @@ def _subjects(event: Event) -> Iterator[str]:
             yield f"Event should specify at most {_SUBJECTS_MAX} {called}"
         if "" in subjects:
             yield f"Event should specify no empty {called}"
+        if any("\0" in subject for subject in subjects):
+            yield f"{called} must not contain the character NUL"
+        if any(len(subject) > SUBJECT_CHARACTERS_MAX for subject in subjects):
+            yield f"{called} must be at most {SUBJECT_CHARACTERS_MAX} characters long"
 
 
 def _positions(event: Event) -> Iterator[str]:
@@ -229,4 +243,4 @@ def _extras(event: Mapping[str, Any]) -> Event:
 
 
 def _is_short(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= _EXTRA_MAX
+    return isinstance(value, str) and 1 <= len(value) <= _EXTRA_MAX and "\0" not in value

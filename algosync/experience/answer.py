@@ -5,7 +5,7 @@ Pure: question, what is known of the visitor, the shop's rules and the last run'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from algosync.experience.parameters import applies, compiled, recommend_paramete
 from algosync.experience.question import Known, Question
 from algosync.experience.shop import Shelf, ShopAnswers
 from algosync.experience.strategy import Standing, Strategy, stand
+from algosync.profiles.actions import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,36 @@ class Experience:
         }
 
 
-def answer(question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *, now: datetime) -> Experience:
+Filters = tuple[tuple[str, ...], ...]
+"""Compiled optionalFilters."""
+
+
+class Parts:
+    """The parts of an answer that others share; who remembers them has to give the same.
+
+    Args:
+        shop: The shop's rules.
+    """
+
+    def __init__(self, shop: ShopAnswers) -> None:
+        self.shop = shop
+
+    def filters(self, question: Question, standing: Standing, actions: Sequence[Action], shelf: Shelf) -> Filters:
+        """What is hers to boost on this index."""
+        return compiled(question, standing, actions, self.shop, shelf).optional_filters
+
+    def content(self, question: Question, standing: Standing, shelf: Shelf) -> Mapping[str, tuple[str, ...]]:
+        """The lists of the page."""
+        return content(question, standing, self.shop, shelf)
+
+    def fired(self, question: Question, known: Known, standing: Standing, now: datetime) -> list[Action]:
+        """The actions that fire."""
+        return fired(question, known, standing, self.shop, now)
+
+
+def answer(
+    question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *, now: datetime, parts: Parts | None = None
+) -> Experience:
     """Answers one question.
 
     Args:
@@ -70,13 +100,14 @@ def answer(question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *,
         known: What is known of her; a person's document may be the stored one, or one with newer events laid over it.
         shop: The shop's rules.
         shelf: What the last run left, of the same generation as the document.
-        now: This moment, for the dates and caps of actions.
+        now: This moment, for the dates and caps of actions; no more of it counts than `answer_memory` looks at.
+        parts: Works out what others share, of the same shop.
     """
+    parts = parts or Parts(shop)
     standing = stand(question, known, shop, now)
-    actions = fired(question, known, standing, shop, now)
-    boosted = compiled(question, standing, actions, shop, shelf)
+    actions = parts.fired(question, known, standing, now)
+    filters = parts.filters(question, standing, actions, shelf)
     apply, because = applies(question, shop, shelf)
-    filters = boosted.optional_filters
     reason = standing.reason if apply or not filters else f"{standing.reason}; filters left out: {because}"
     return Experience(
         strategy=standing.strategy,
@@ -86,7 +117,7 @@ def answer(question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *,
         visitor={"visit": standing.visit, "state": standing.state},
         segments=_opaque(standing, shop),
         actions=action_documents(actions),
-        content=content(question, standing, shop, shelf),
+        content=parts.content(question, standing, shelf),
         generation=shelf.generation,
         holdout=standing.arm == "holdout",
     )
@@ -94,6 +125,4 @@ def answer(question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *,
 
 def _opaque(standing: Standing, shop: ShopAnswers) -> tuple[str, ...]:
     """Ids of her segments that say nothing to strangers; none without a key to make them with."""
-    if shop.ids is None:
-        return ()
-    return tuple(sorted(shop.ids.segment(shop.segments[segment].slug) for segment in standing.segments))
+    return tuple(sorted(shop.opaque[segment] for segment in standing.segments)) if shop.opaque else ()

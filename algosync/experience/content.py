@@ -18,6 +18,7 @@ OWN_LISTS: Final = (
     "popular",
     "popular_in_segment",
     "popular_here",
+    "popular_on_device",
     "related",
     "bought_together",
     "viewed_together",
@@ -33,9 +34,10 @@ def content(question: Question, standing: Standing, shop: ShopAnswers, shelf: Sh
     """The lists of one page, by name."""
     made: dict[str, tuple[str, ...]] = {}
     for name, ids in _lists(question, standing, shop, shelf):
-        kept = tuple(object_id for object_id in dict.fromkeys(ids) if object_id != question.object_id)
-        if kept:
-            made[name] = kept[: shop.list_size]
+        distinct = dict.fromkeys(ids)
+        distinct.pop(question.object_id, None)  # type: ignore[arg-type]  # None is in no list
+        if distinct:
+            made[name] = tuple(distinct)[: shop.list_size]
     return made
 
 
@@ -62,9 +64,10 @@ def _tops(question: Question, shelf: Shelf) -> Iterator[tuple[str, Sequence[str]
 def _nearer(
     question: Question, standing: Standing, shop: ShopAnswers, shelf: Shelf
 ) -> Iterator[tuple[str, Sequence[str]]]:
-    """What is popular among people like her: in her highest segment that has a list, and where she is."""
+    """What is popular among people like her: in her highest segment that has a list, where she is, on such a device."""
     in_segments = (shelf.top("popular:segment", segment) for segment in standing.segments)
     yield "popular_in_segment", next((ids for ids in in_segments if ids), ())
-    here = None if shop.place is None else question.context.get(shop.place)
-    if here is not None:
-        yield "popular_here", shelf.top("popular:place", here)
+    for name, scope, key in (("popular_here", "place", shop.place), ("popular_on_device", "device", shop.device)):
+        bucket = None if key is None else question.context.get(key)
+        if bucket is not None:
+            yield name, shelf.top(f"popular:{scope}", bucket)

@@ -13,12 +13,18 @@ from algosync.experience.question import Known, Question
 from algosync.experience.shop import ShopAnswers
 from algosync.experience.strategy import Standing
 from algosync.payloads.boosts import Boost
-from algosync.profiles.actions import Action, Situation, fires
+from algosync.profiles.actions import Action, Situation, fires_now
 
 
 def fired(question: Question, known: Known, standing: Standing, shop: ShopAnswers, now: datetime) -> list[Action]:
     """The actions that fire, by id. Whoever is not personalized meets only those that ask nothing of a visitor."""
-    situation = Situation(
+    here = situation(question, known, standing, now)
+    return [action for action in shop.actions.items if fires_now(action, here)]
+
+
+def situation(question: Question, known: Known, standing: Standing, now: datetime) -> Situation:
+    """What actions are judged by: the visitor at this page, at this moment."""
+    return Situation(
         visit=standing.visit or "",
         state=standing.state or "",
         segments=standing.segments,
@@ -26,7 +32,6 @@ def fired(question: Question, known: Known, standing: Standing, shop: ShopAnswer
         at=now,
         impressions=known.impressions,
     )
-    return [firing.action for firing in fires(shop.actions, situation) if firing.fired]
 
 
 def action_documents(actions: Sequence[Action]) -> tuple[dict[str, Any], ...]:

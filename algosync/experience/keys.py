@@ -78,6 +78,8 @@ def verify(key: str, *, secrets: Sequence[str], now: datetime) -> Claims:
     checked(secrets)
     if len(key) > _LONGEST_KEY:
         raise _refused("it is too long for a visitor key")
+    if not key.isascii():
+        raise _refused("it is not a signed token")
     for secret in _candidates(key, secrets):
         claims = _decoded(key, secret)
         if claims is not None:
@@ -107,18 +109,25 @@ def checked(secrets: Sequence[str]) -> None:
 
 
 def _candidates(key: str, secrets: Sequence[str]) -> list[str]:
-    """The secrets that the key names; all of them where a foreign library has left the name out."""
+    """The secrets that the key names; all of them where a foreign library has left the name out.
+
+    Where there is only one, the key is taken apart once: `_decoded` looks at the name as well.
+    """
+    if len(secrets) == 1:
+        return list(secrets)
     try:
         named = jwt.get_unverified_header(key).get("kid")
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):  # of lists within lists, deeper than the library can read
         raise _refused("it is not a signed token") from None
     return [secret for secret in secrets if named is None or key_id(secret) == named]
 
 
 def _decoded(key: str, secret: str) -> Mapping[str, Any] | None:
-    """The claims, or None where another secret has signed."""
+    """The claims, or None where another secret has signed, or is named."""
     try:
-        return jwt.decode(key, secret, algorithms=[ALGORITHM], audience=AUDIENCE, options=_OPTIONS)
+        found = jwt.decode_complete(key, secret, algorithms=[ALGORITHM], audience=AUDIENCE, options=_OPTIONS)
+        claims: Mapping[str, Any] = found["payload"]
+        return claims if found["header"].get("kid") in (None, key_id(secret)) else None
     except jwt.InvalidSignatureError:
         return None
     except jwt.InvalidAudienceError:
@@ -127,7 +136,7 @@ def _decoded(key: str, secret: str) -> Mapping[str, Any] | None:
         raise _refused(f"it lacks {error.claim!r}") from None
     except jwt.InvalidAlgorithmError:
         raise _refused(f"it is not signed by {ALGORITHM}") from None
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):
         raise _refused("it is not a signed token") from None
 
 

@@ -20,7 +20,6 @@ from algosync.experience.strategy import Standing
 from algosync.payloads.boosts import boosts_apply
 from algosync.payloads.filters import Compiled, compile_profile
 from algosync.profiles.actions import Action
-from algosync.profiles.segments import contexts
 
 TAGS: Final = {"personalized": "algosync-personalized", "holdout": "algosync-holdout"}
 """The analytics tag of either side, where there is a holdout."""
@@ -96,5 +95,7 @@ def _shared(question: Question, standing: Standing, shop: ShopAnswers, *, own: S
 
 
 def _contexts(standing: Standing, shop: ShopAnswers, *, room: int) -> Sequence[str]:
-    ruleless = [segment for segment in standing.segments if segment not in shop.ruled]
-    return contexts(ruleless, shop.segments, min(shop.max_contexts, room)).names
+    if not standing.segments:
+        return ()
+    named = [shop.contexts[segment] for segment in standing.segments if segment in shop.contexts]
+    return named[: max(0, min(shop.max_contexts, room))]

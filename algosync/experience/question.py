@@ -60,6 +60,8 @@ class Question:
     index: str | None = None
 
     def __post_init__(self) -> None:
+        if self._is_plain():
+            return
         for name, problem in (
             ("userToken", _token_problem(self.user_token)),
             ("where", _place_problem(self.where)),
@@ -73,6 +75,22 @@ class Question:
         ):
             if problem:
                 raise RequestError(problem, where=name)
+
+    def _is_plain(self) -> bool:
+        """Whether it is one of those that nearly all are: there is nothing more to doubt of it."""
+        return (
+            type(self.user_token) is str
+            and _TOKEN.fullmatch(self.user_token) is not None
+            and _place_problem(self.where) is None
+            and (self.object_id is None or _text_problem(self.object_id) is None)
+            and (self.index is None or _text_problem(self.index) is None)
+            and self.consent is None
+            and self.rule_contexts == ()
+            and self.optional_filters == ()
+            and type(self.context) is dict
+            and not self.context
+            and (self.query is None or _query_problem(self.query) is None)
+        )
 
     @property
     def category(self) -> str | None:
@@ -94,11 +112,13 @@ class Known:
         person: Her document in the snapshot; None where she is not known, or may not be.
         choice: The consent she stored.
         impressions: When each action was shown to her before, by action id.
+        suppressed: The shop ordered that she is not personalized, whatever she or the request says.
     """
 
     person: Mapping[str, Any] | None = None
     choice: Consent | None = None
     impressions: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    suppressed: bool = False
 
 
 def _token_problem(token: Any) -> str | None:
@@ -123,25 +143,33 @@ def _query_problem(query: Any) -> str | None:
 
 
 def _place_problem(where: Any) -> str | None:
+    if type(where) is str and where in PLACES:
+        return None
     if problem := _text_problem(where):
         return problem
-    if where in PLACES or (where.startswith("category:") and where != "category:"):
+    if where.startswith("category:") and where != "category:":
         return None
     return f"must be one of {', '.join(PLACES)}, category:<value>"
 
 
 def _context_problem(context: Any) -> str | None:
+    if type(context) is dict and not context:
+        return None
     if not isinstance(context, Mapping) or len(context) > CONTEXTS_MAX:
         return f"must be at most {CONTEXTS_MAX} names with a text each"
     return next((problem for pair in context.items() for text in pair if (problem := _text_problem(text))), None)
 
 
 def _consent_problem(consent: Any) -> str | None:
+    if consent is None:
+        return None
     allowed = get_args(Consent)
-    return None if consent is None or consent in allowed else f"must be one of {', '.join(allowed)}"
+    return None if consent in allowed else f"must be one of {', '.join(allowed)}"
 
 
 def _contexts_problem(contexts: Any) -> str | None:
+    if contexts == ():
+        return None
     if isinstance(contexts, str) or not isinstance(contexts, Sequence) or len(contexts) > CONTEXTS_MAX:
         return f"must be at most {CONTEXTS_MAX} texts"
     sound = all(isinstance(name, str) and is_context(name) for name in contexts)
@@ -149,6 +177,8 @@ def _contexts_problem(contexts: Any) -> str | None:
 
 
 def _filters_problem(filters: Any) -> str | None:
+    if filters == ():
+        return None
     if isinstance(filters, str) or not isinstance(filters, Sequence):
         return "must be a list"
     for item in filters:

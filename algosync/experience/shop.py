@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from algosync.experience.overlay import OverlayRules
 from algosync.experience.question import Consent
 from algosync.payloads.boosts import ApplyPolicy, Boost
 from algosync.payloads.encode import OpaqueIds
@@ -44,9 +45,15 @@ class ShopAnswers:
         consent: What holds for those who chose nothing.
         curated: Lists of objectIDs by name, for the home page.
         list_size: Items per list.
-        place: The context key by which popularity is kept.
+        place, device: The context keys by which popularity is kept.
         recommendable: Terms of `filters` that keep Recommend to what may be sold, each with the attribute that the
             index must declare for it, if any.
+        overlay: What events that no run has seen are judged by; None leaves them to the next run.
+
+    Attributes:
+        ranked: Ids of the segments, highest priority first, then by id.
+        contexts: The rule context of each segment without a Rule of ours.
+        opaque: The opaque id of each segment; empty without a key.
     """
 
     indices: tuple[str, ...]
@@ -64,7 +71,20 @@ class ShopAnswers:
     curated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     list_size: int = 12
     place: str | None = None
+    device: str | None = None
     recommendable: tuple[tuple[str, str | None], ...] = ()
+    ranked: tuple[str, ...] = field(init=False)
+    contexts: Mapping[str, str] = field(init=False)
+    opaque: Mapping[str, str] = field(init=False)
+    overlay: OverlayRules | None = None
+
+    def __post_init__(self) -> None:
+        # Every answer asks for these, and they cost more than the rest of it.
+        ranked = sorted(self.segments.items, key=lambda segment: (-segment.priority, segment.id))
+        opaque = {} if self.ids is None else {one.id: self.ids.segment(one.slug) for one in ranked}
+        object.__setattr__(self, "ranked", tuple(segment.id for segment in ranked))
+        object.__setattr__(self, "contexts", {one.id: one.context for one in ranked if one.id not in self.ruled})
+        object.__setattr__(self, "opaque", opaque)
 
 
 class Shelf(Protocol):

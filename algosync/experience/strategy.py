@@ -50,6 +50,8 @@ class Standing:
 
 def stand(question: Question, known: Known, shop: ShopAnswers, now: datetime) -> Standing:
     """Decides the strategy."""
+    if known.suppressed:
+        return Standing(strategy="content", reason="not personalized: suppressed by the shop", allowed=False)
     choice = effective(question.consent, known.choice, shop.consent)
     if choice.consent == "not_personalized":
         return Standing(strategy="content", reason=f"not personalized: {choice.source}", allowed=False)
@@ -96,8 +98,7 @@ def visit_at(person: Mapping[str, Any], now: datetime) -> str:
 
 def _held(person: Mapping[str, Any], shop: ShopAnswers) -> tuple[str, ...]:
     mine = set(person["segments"])
-    held = [segment for segment in shop.segments.items if segment.id in mine]
-    return tuple(segment.id for segment in sorted(held, key=lambda segment: (-segment.priority, segment.id)))
+    return tuple(segment for segment in shop.ranked if segment in mine) if mine else ()
 
 
 def _judged(person: Mapping[str, Any], segments: tuple[str, ...]) -> tuple[Strategy, str]:

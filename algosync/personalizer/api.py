@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,6 +22,8 @@ from algosync.personalizer.ask import body
 
 if TYPE_CHECKING:
     import httpx
+
+_Asked = TypeVar("_Asked")
 
 LARGEST_ANSWER: Final = 1_000_000
 _OWN_KEY_FOR: Final = timedelta(minutes=1)
@@ -78,6 +80,18 @@ class Signing:
             ConfigError: There is no secret to sign with.
         """
         return keys.sign(user_token, secrets=self.secrets, valid_for=valid_for, now=self.clock())
+
+
+def one_of(experience: str | _Asked | None, url: str | None) -> str | _Asked:
+    """Whom to ask, by the one name or by the other.
+
+    Raises:
+        ConfigError: By none, or by both.
+    """
+    if (experience is None) is (url is None):
+        hint = "Give `url`, the address of `algosync serve`; or Personalizer.from_config reads the snapshot itself"
+        raise ConfigError("it must be said once where experiences come from", where="experience", hint=hint)
+    return experience if experience is not None else url or ""
 
 
 class Api:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, Unpack
 
 from algosync.experience.question import Consent
 from algosync.personalizer import requests as make
-from algosync.personalizer.api import Api, Signing
+from algosync.personalizer.api import Api, Signing, one_of
 from algosync.personalizer.ask import About, Asking, asking
 from algosync.personalizer.clients import RecommendClientSync, SearchClientSync, is_untrained, of_kind, plain
 from algosync.personalizer.gaps import Gap, filled, request_for
@@ -32,20 +32,22 @@ class Personalizer:
         search: The shop's `SearchClientSync`.
         recommend: The shop's `RecommendClientSync`, for the methods that recommend.
         experience: Address of the HTTP API, or what answers a `Question` with the document of an experience.
+        url: Address of the HTTP API, as another name for it.
         key: The API's admin key, or what makes a visitor key of a userToken.
         visitor_secrets: The secrets of visitor keys, the newest first; without a `key` they sign each question.
         budget_s: How long to wait for the experience, in seconds.
 
     Raises:
-        ConfigError: A client is one of asyncio, or the address is none.
+        ConfigError: A client is one of asyncio, or the address is none; or it is not said whom to ask.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first two are named
         self,
         search: SearchClientSync,
         recommend: RecommendClientSync | None = None,
         *,
-        experience: str | Ask,
+        experience: str | Ask | None = None,
+        url: str | None = None,
         key: str | Callable[[str], str] | None = None,
         visitor_secrets: Sequence[str] = (),
         budget_s: float = BUDGET_S,
@@ -55,11 +57,12 @@ class Personalizer:
         self._recommend = recommend
         self._signing = Signing(key=key, secrets=tuple(visitor_secrets))
         self._api: Api | None = None
-        if isinstance(experience, str):
-            self._api = Api(experience, self._signing, budget_s)
+        asked = one_of(experience, url)
+        if isinstance(asked, str):
+            self._api = Api(asked, self._signing, budget_s)
             self._api.connect(awaited=False)
-            experience = self._api.ask
-        self._listener = Listener(experience, budget_s)
+            asked = self._api.ask
+        self._listener = Listener(asked, budget_s)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +124,7 @@ class Personalizer:
             params: Algolia's search parameters, by Algolia's names.
         """
         about = About(user_token=user_token, where=where, context=context, consent=consent)
-        made = make.search_parameters(self._hear(asking(about, query=query, index=index)), params)
+        made = make.search_parameters(self._hear(asking(about, query=query, index=index)), params, consent)
         response = self._search.search_single_index(index, {**made, "query": query}, request_options)
         return Personalized(response, made.personalization)
 
@@ -139,7 +142,7 @@ class Personalizer:
         """Several searches in one request: each with its `indexName`, `query` and parameters; `strategy` goes along."""
         about = About(user_token=user_token, where=where, context=context, consent=consent)
         heard = self._listener.hear(make.askings(about, requests))
-        made = [make.search_parameters(one, own) for one, own in zip(heard, requests, strict=True)]
+        made = make.several_parameters(heard, requests, consent)
         response = self._search.search({**params, "requests": [dict(one) for one in made]}, request_options)
         return make.several(response, made)
 
@@ -156,7 +159,21 @@ class Personalizer:
     ) -> Parameters:
         """The parameters of `search`, for a search of one's own: the caller's, and what is added to them."""
         about = About(user_token=user_token, where=where, context=context, consent=consent)
-        return make.search_parameters(self._hear(asking(about, query=query, index=index)), params)
+        return make.search_parameters(self._hear(asking(about, query=query, index=index)), params, consent)
+
+    def multi_search_params(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        user_token: str | None,
+        where: str = "search",
+        context: Mapping[str, str] | None = None,
+        consent: Consent | None = None,
+    ) -> list[Parameters]:
+        """The requests of `multi_search`, for a call of one's own: the caller's, and what is added to each."""
+        about = About(user_token=user_token, where=where, context=context, consent=consent)
+        heard = self._listener.hear(make.askings(about, requests))
+        return make.several_parameters(heard, requests, consent)
 
     def related_products(
         self, index: str, object_id: str, *, user_token: str | None, **options: Unpack[make.RecommendOptions]
@@ -191,7 +208,7 @@ class Personalizer:
     ) -> Parameters:
         """The request to Recommend, for a call of one's own: the caller's, and what is added to it."""
         request, question = make.recommendation(model, index, object_id, user_token, options)
-        return make.recommend_parameters(self._hear(question), request)
+        return make.recommend_parameters(self._hear(question), request, options.get("consent"))
 
     def _hear(self, asked: Asking) -> Heard:
         return self._listener.hear([asked])[0]
@@ -201,7 +218,7 @@ class Personalizer:
     ) -> Recommended:
         request, question = make.recommendation(model, index, object_id, user_token, options)
         heard = self._hear(question)
-        made = make.recommend_parameters(heard, request)
+        made = make.recommend_parameters(heard, request, options.get("consent"))
         response = self._recommendation(made, options.get("request_options"))
         hits = make.recommended_hits(response)
         missing = make.gap_in(made, hits, heard, fill=options.get("fill", True))

@@ -14,6 +14,7 @@ from algosync.personalizer.gaps import Gap, gap, tagged
 from algosync.personalizer.results import Heard, Parameters, Personalization, Personalized, Recommended
 
 _OURS: Final = ("user_token", "where", "context", "consent", "fill", "request_options")
+_REFUSED: Final = {"enablePersonalization": False}
 _AS_TEXT: Final = "its parameters are one text in `params`, to which nothing can be added"
 
 
@@ -49,19 +50,26 @@ class TrendingOptions(RecommendOptions, total=False):
     facetValue: str
 
 
-def search_parameters(heard: Heard, own: Mapping[str, Any]) -> Parameters:
+def search_parameters(heard: Heard, own: Mapping[str, Any], consent: Consent | None) -> Parameters:
     """A search's parameters, the caller's first."""
     if "params" in own:
         return Parameters(own, Heard(reason=_AS_TEXT).personalization(applied=False))
-    merged = merge.search_parameters(own, heard.part("search"))
+    ours = _REFUSED if _is_refused(heard, consent) else heard.part("search")
+    merged = merge.search_parameters(own, ours)
     return Parameters(merged, heard.personalization(applied=merge.adds(own, merged)))
 
 
-def recommend_parameters(heard: Heard, own: Mapping[str, Any]) -> Parameters:
+def recommend_parameters(heard: Heard, own: Mapping[str, Any], consent: Consent | None) -> Parameters:
     """A recommendation's parameters, the caller's first."""
-    merged = merge.recommend_parameters(own, heard.part("recommend"))
+    ours = {"queryParameters": _REFUSED} if _is_refused(heard, consent) else heard.part("recommend")
+    merged = merge.recommend_parameters(own, ours)
     applied = merge.adds(own.get("queryParameters") or {}, merged.get("queryParameters") or {})
     return Parameters(merged, heard.personalization(applied=applied))
+
+
+def _is_refused(heard: Heard, consent: Consent | None) -> bool:
+    """Whether only the request itself says what the visitor wants, since no answer came; Algolia must not go on."""
+    return not heard.document and consent == "not_personalized"
 
 
 def recommendation(
@@ -89,6 +97,13 @@ def recommendation(
 def askings(about: About, requests: Sequence[Mapping[str, Any]]) -> list[Asking]:
     """One question for each of several searches."""
     return [asking(about, query=one.get("query"), index=one.get("indexName")) for one in requests]
+
+
+def several_parameters(
+    heard: Sequence[Heard], requests: Sequence[Mapping[str, Any]], consent: Consent | None
+) -> list[Parameters]:
+    """The parameters of several searches, in their order."""
+    return [search_parameters(one, own, consent) for one, own in zip(heard, requests, strict=True)]
 
 
 def several(response: Any, made: Sequence[Parameters]) -> Personalized:

@@ -131,6 +131,18 @@ def fires(actions: Actions, situation: Situation) -> tuple[Firing, ...]:
     return tuple(_firing(action, situation) for action in actions.items)
 
 
+def fires_now(action: Action, situation: Situation) -> bool:
+    """Whether an action fires, as `fires` says, without the reasons."""
+    return not (
+        (action.segments and not set(situation.segments).intersection(action.segments))
+        or (action.visit and situation.visit not in action.visit)
+        or (action.state and situation.state not in action.state)
+        or not _here(action.places, situation.place)
+        or _out_of_date(action, situation.at)
+        or _capped(action, situation)
+    )
+
+
 def _firing(action: Action, now: Situation) -> Firing:
     against = [
         reason

@@ -7,9 +7,11 @@ rewrites nothing. Rounding to integers and hysteresis belong to the payloads, no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 import ibis
@@ -26,7 +28,7 @@ SCORE_DIGITS: Final = 9
 SPLIT: Final = float(2**17 + 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AffinityRules:
     """What counts towards affinities.
 
@@ -54,6 +56,15 @@ class AffinityRules:
         if bad:
             raise ConfigError(f"the weight of {bad[0]} is below 0", where=f"events.{bad[0]}", hint="Use 0 to 100")
 
+    def withholds(self, facet: str, value: str) -> bool:
+        """Whether a value is sensitive."""
+        found = self._sensitive.get(facet)
+        return found is not None and found(value) is not None
+
+    @cached_property
+    def _sensitive(self) -> Mapping[str, Callable[[str], re.Match[str] | None]]:
+        return {facet: re.compile(expression(tuple(patterns))).search for facet, patterns in self.never.items()}
+
 
 def sums(
     events: ir.Table,
@@ -72,8 +83,23 @@ def sums(
         landmark: The epoch month whose start an event of weight 1 counts 1 at; use that of `as_of`.
         by: What to sum per: `("person",)`, or `("token", "epoch")` for streams.
     """
-    points = _points(events, rules, landmark, by)
+    points = _points(events, rules, month_start(landmark), by)
     return _sums_of(points, item_values, rules, by).mutate(landmark=ibis.literal(landmark, "int32"))
+
+
+def sums_since(
+    events: ir.Table, item_values: ir.Table, rules: AffinityRules, *, start: ir.Value, by: Sequence[str] = ("person",)
+) -> ir.Table:
+    """As `sums`, each row carried to a landmark of its own, as (*by, facet, value, sum).
+
+    Args:
+        events: As for `sums`.
+        item_values: As for `sums`.
+        rules: What counts.
+        start: The second at which a row's landmark starts, a column of `events`; one and the same within `by`.
+        by: What to sum per.
+    """
+    return _sums_of(_points(events, rules, start, by), item_values, rules, by)
 
 
 def combine(*parts: ir.Table, rules: AffinityRules, landmark: int, by: Sequence[str] = ("person",)) -> ir.Table:
@@ -109,7 +135,7 @@ def top_scores(
     events: ir.Table, item_values: ir.Table, rules: AffinityRules, *, landmark: int, top: int | None
 ) -> ir.Table:
     """The same rows as `scores(sums(...))` for persons, facet by facet on integers all the way, which is faster."""
-    points = _points(events, rules, landmark, ("person",))
+    points = _points(events, rules, month_start(landmark), ("person",))
     parts = []
     for facet in rules.facets:
         numbered = _numbered(item_values, facet, rules)
@@ -136,7 +162,7 @@ def arithmetic(events: ir.Table, item_values: ir.Table, rules: AffinityRules, *,
     weighed = weighed.mutate(weight=_weight(weighed, rules))
     rows = weighed.mutate(age_days=(epoch_seconds(as_of) - weighed.ts.epoch_seconds()) / float(DAY_S))
     rows = rows.mutate(points=rows.weight * _power(-rows.age_days / rules.half_life_days))
-    joined = rows.join(_allowed(item_values, rules), "item")
+    joined = rows.join(allowed(item_values, rules), "item")
     columns = ["ts", "key_hi", "key_lo", "kind", "object", "weight", "age_days", "points"]
     table = joined.select("person", "facet", "value", *columns)
     return table.order_by("person", "facet", "value", "ts", "key_hi", "key_lo")
@@ -164,28 +190,29 @@ def _decayed(total: ir.Value, start: ir.Value, end: int, rules: AffinityRules) -
     return total * _power((start - end) / (DAY_S * rules.half_life_days))
 
 
-def _points(events: ir.Table, rules: AffinityRules, landmark: int, by: Sequence[str]) -> ir.Table:
+def _points(events: ir.Table, rules: AffinityRules, start: int | ir.Value, by: Sequence[str]) -> ir.Table:
     """(*by, item, points) of the events that count, named so that an engine computes it once for all facets."""
     # Not rounded to whole seconds as days and sessions are: rounding costs a tenth of all this.
     counted = events.filter(events.kind.isin(sorted(_counting(rules))) & events.item.notnull())
-    halvings = (counted.ts.epoch_seconds() - month_start(landmark)) / (DAY_S * rules.half_life_days)
+    halvings = (counted.ts.epoch_seconds() - start) / (DAY_S * rules.half_life_days)
     # Token ids are 32 bits wide, and grouping by them costs a tenth less than by 64.
     keys = {name: counted[name].cast("int32") for name in by}
     points = counted.select(**keys, item=counted.item, points=_weight(counted, rules) * _power(halvings))
     return points.alias(f"algosync_points_{abs(hash(points.op()))}")
 
 
-def _allowed(item_values: ir.Table, rules: AffinityRules) -> ir.Table:
-    allowed = item_values.filter(item_values.facet.isin(rules.facets))
+def allowed(item_values: ir.Table, rules: AffinityRules) -> ir.Table:
+    """The rows of the facets that count, without sensitive values."""
+    kept = item_values.filter(item_values.facet.isin(rules.facets))
     for facet, patterns in sorted(rules.never.items()):
-        matches = allowed["value"].re_search(expression(tuple(patterns)))
-        allowed = allowed.filter(~((allowed.facet == facet) & matches))
-    return allowed
+        matches = kept["value"].re_search(expression(tuple(patterns)))
+        kept = kept.filter(~((kept.facet == facet) & matches))
+    return kept
 
 
 def _numbered(item_values: ir.Table, facet: str, rules: AffinityRules) -> ir.Table:
     """(item, value, value_id): a facet's values numbered densely in their own order."""
-    rows = _allowed(item_values, rules).filter(lambda t: t.facet == facet)
+    rows = allowed(item_values, rules).filter(lambda t: t.facet == facet)
     number = ibis.dense_rank().over(order_by="value").cast("int32")
     return rows.select("item", "value", value_id=number)
 

@@ -21,14 +21,15 @@ def attributes(events: ir.Table, users: ir.Table | None = None) -> ir.Table:
             of the token's own person where they belong to several or there are none. Of several tokens of one
             person her own wins, then the lowest id.
     """
-    observed = _observed(events)
+    seen = observed(events).drop("ts")
     if users is None:
-        return observed
-    entered = _entered(events, users)
-    return entered.union(observed.anti_join(entered, ["person", "key"]))
+        return seen
+    told = entered(events, users)
+    return told.union(seen.anti_join(told, ["person", "key"]))
 
 
-def _observed(events: ir.Table) -> ir.Table:
+def observed(events: ir.Table) -> ir.Table:
+    """What the events' context says, and when last: (person, key, value, ts), one row per person and key."""
     told = events.filter(events.context.notnull()).select("person", "ts", "context")
     keyed = told.mutate(key=told.context.keys().unnest())
     rows = keyed.mutate(value=keyed.context.get(keyed.key)).filter(lambda t: t["value"].notnull())
@@ -36,16 +37,17 @@ def _observed(events: ir.Table) -> ir.Table:
     return _first(last, [ibis.desc("ts"), "value"])
 
 
-def _entered(events: ir.Table, users: ir.Table) -> ir.Table:
+def entered(events: ir.Table, users: ir.Table) -> ir.Table:
+    """What a users source says: (person, key, value), one row per person and key; `attributes` says whose a row is."""
     pairs = events.select("token", "person").distinct()
     homes = pairs.group_by("token").agg(n_=pairs.count(), home_=pairs.person.max())
     homes = homes.filter(homes.n_ == 1).select("token", "home_")
     rows = users.filter(users["value"].notnull()).left_join(homes, "token").select("token", "key", "value", "home_")
     rows = rows.mutate(person=ibis.coalesce(rows.home_, rows.token.cast("int64")))
     rows = rows.mutate(other_=(rows.token.cast("int64") != rows.person).cast("int8"))
-    return _first(rows, ["other_", "token", "value"])
+    return _first(rows, ["other_", "token", "value"]).select("person", "key", "value")
 
 
 def _first(rows: ir.Table, order: list[ir.Value | str]) -> ir.Table:
     numbered = rows.mutate(nth_=ibis.row_number().over(group_by=["person", "key"], order_by=order))
-    return numbered.filter(numbered.nth_ == 0).select("person", "key", "value")
+    return numbered.filter(numbered.nth_ == 0).drop("nth_")

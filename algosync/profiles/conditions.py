@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from algosync.profiles.reading import Range, slug
 
@@ -153,7 +154,7 @@ class Segment:
         return f"algosync-{self.slug}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Segments:
     """All segments, those that others refer to first, else by id; and every fact they need, numbered by place."""
 
@@ -174,6 +175,25 @@ class Segments:
     def ids(self) -> tuple[str, ...]:
         """All ids, sorted."""
         return tuple(sorted(segment.id for segment in self.items))
+
+    def facts_of(self, kind: str | None) -> Sequence[tuple[int, FactSpec]]:
+        """The facts that count events of a kind at all, with their places."""
+        found = self._by_kind.get(kind)
+        return self._by_kind[None] if found is None else found
+
+    @cached_property
+    def places(self) -> Mapping[FactSpec, int]:
+        """The place of each fact."""
+        return {spec: place for place, spec in enumerate(self.facts)}
+
+    @cached_property
+    def _by_kind(self) -> Mapping[str | None, Sequence[tuple[int, FactSpec]]]:
+        numbered = tuple(enumerate(self.facts))
+        found: dict[str | None, Sequence[tuple[int, FactSpec]]] = {
+            kind: [(place, spec) for place, spec in numbered if not spec.kinds or kind in spec.kinds]
+            for kind in sorted({kind for spec in self.facts for kind in spec.kinds})
+        }
+        return {None: [(place, spec) for place, spec in numbered if not spec.kinds], **found}
 
 
 def leaves(condition: Condition) -> Iterator[Condition]:

@@ -46,6 +46,8 @@ _ACTIVITIES: Final = {
     "purchases": "purchase",
     "conversions": "conversion",
 }
+_DEEPEST: Final = 100
+"""Far below what Python's own stack holds, for whoever walks through the tree later."""
 
 
 def parse_segments(
@@ -144,6 +146,9 @@ class Reader:
     def condition(self, path: str, raw: Any) -> Condition:
         """One node of the tree: an object with exactly one operator."""
         operators = self._operators()
+        if path.count(".") > _DEEPEST:
+            self.problems.add(path[: path.index(".")], "conditions within conditions", f"at most {_DEEPEST} deep")
+            return AnyOf(parts=())
         data = self.problems.mapping(path, raw, operators)
         if len(data) != 1:
             if isinstance(raw, Mapping):

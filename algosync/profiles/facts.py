@@ -18,6 +18,8 @@ from algosync.profiles.moments import DAY_S, epoch_day, seconds_of, whole_divisi
 from algosync.profiles.reading import Range
 
 MICRO: Final = 1_000_000
+MICRO_MAX: Final = 10**15
+"""What one row counts at most, a billion whole: of what somebody may send, no sum leaves 64 bits."""
 """Amounts are whole millionths of the base currency: sums of integers agree to the last digit in any order."""
 
 
@@ -62,7 +64,7 @@ def _measured(events: ir.Table) -> ir.Table:
 
 
 def _micro(amount: ir.Value) -> ir.Value:
-    return (amount.fill_null(0.0) * MICRO).round().cast("int64")
+    return (amount.fill_null(0.0) * MICRO).clip(-MICRO_MAX, MICRO_MAX).round().cast("int64")
 
 
 def _fact(rows: ir.Table, item_values: ir.Table, spec: FactSpec, leaf: int) -> ir.Table:

@@ -49,6 +49,28 @@ def streams(events: ir.Table) -> ir.Table:
     return plain.union(_persons(_epochs(events.semi_join(special, "token"))))
 
 
+def standings(events: ir.Table) -> ir.Table:
+    """How each token stands after its last event that ever saw a login or logout, as `streams.follow` says of one.
+
+    Returns:
+        (token, epoch, login, owner, logged_in_before, epoch_after_login, second, session_id), tokens as numbers.
+    """
+    rows = _epochs(events.semi_join(_special(events), "token"))
+    began = (rows.start_ & rows.seen_).cast("int8").max().over(group_by=["token", "epoch"])
+    latest = ibis.row_number().over(group_by="token", order_by=[ibis.desc(name) for name in _ORDER])
+    rows = rows.mutate(began_=began, nth_=latest)
+    rows = rows.filter(rows.nth_ == 0)
+    return rows.select(
+        *("token", "epoch"),
+        login=_somebody(rows.state_),
+        owner=_somebody(rows.own_),
+        logged_in_before=rows.seen_,
+        epoch_after_login=rows.began_ == 1,
+        second=rows.second_,
+        session_id=rows.session_id,
+    )
+
+
 def unignored(events: ir.Table, *, events_per_hour_max: int | None = 1000) -> ir.Table:
     """Events that count in aggregates: without those flagged as ignored and those of tokens faster than people.
 
@@ -75,19 +97,41 @@ def known(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None 
     return identify(unignored(_until(events, as_of), events_per_hour_max=events_per_hour_max))
 
 
-def consenting(identified: ir.Table) -> ir.Table:
+def consenting(identified: ir.Table, orders: ir.Table | None = None) -> ir.Table:
     """The events of `known` that may count towards a person's profile.
 
-    Left out are events without consent, and every event of a person whose latest explicit consent is
-    `not_personalized`.
+    Left out are events without consent, every event of a person whose latest explicit consent is
+    `not_personalized`, every event of a person or token that the shop suppressed, whatever she chose, and those up
+    to and including the moment at which the shop had a profile start anew. An order about a token holds for all that
+    happens there, so that a later login brings nothing of it back.
+
+    Args:
+        identified: Events of `known`.
+        orders: (named, suppressed, reset_at) of the people and tokens that an order names; None without any.
     """
     allowed = identified.filter(identified.excluded.isnull())
-    return allowed.anti_join(denied_persons(identified), "person")
+    allowed = allowed.anti_join(denied_persons(identified), "person")
+    return allowed if orders is None else _obeying(allowed, orders)
 
 
 def usable(events: ir.Table, *, as_of: datetime, events_per_hour_max: int | None = 1000) -> ir.Table:
     """`consenting` of `known`: all of identity in one step; `left_out` counts what is missing."""
     return consenting(known(events, as_of=as_of, events_per_hour_max=events_per_hour_max))
+
+
+def _obeying(events: ir.Table, orders: ir.Table) -> ir.Table:
+    return events.anti_join(_ordered_out(events, orders), ["key_hi", "key_lo"])
+
+
+def _ordered_out(events: ir.Table, orders: ir.Table) -> ir.Table:
+    """The events that an order about their person or their token keeps out, each once, with the `reason`."""
+    held = orders.select(named_=orders.named, always_=orders.suppressed, until_=orders.reset_at)
+    found = [events.join(held, events[key].cast("int64") == held.named_) for key in ("person", "token")]
+    every = ibis.union(*found)
+    every = every.filter(every.always_ | (every.ts <= every.until_).fill_null(False))
+    said = every.group_by("key_hi", "key_lo").agg(always_=every.always_.any())
+    reason = ibis.ifelse(said.always_, "suppressed by the shop", "before a reset by the shop")
+    return said.select("key_hi", "key_lo", reason=reason)
 
 
 def denied_persons(identified: ir.Table) -> ir.Table:
@@ -105,6 +149,7 @@ def left_out(
     as_of: datetime,
     events_per_hour_max: int | None = 1000,
     identified: ir.Table | None = None,
+    orders: ir.Table | None = None,
 ) -> ir.Table:
     """How many events `usable` leaves out, as (reason, events); with its rows they add up to all events.
 
@@ -113,6 +158,7 @@ def left_out(
         as_of: As for `usable`.
         events_per_hour_max: As for `usable`.
         identified: `known` of these events, where it is at hand already.
+        orders: As for `consenting`.
     """
     if identified is None:
         identified = known(events, as_of=as_of, events_per_hour_max=events_per_hour_max)
@@ -127,6 +173,8 @@ def left_out(
     parts.append(identified.filter(identified.excluded.notnull()).mutate(reason=lambda t: t.excluded))
     silent = identified.filter(identified.excluded.isnull()).semi_join(denied_persons(identified), "person")
     parts.append(silent.mutate(reason=ibis.literal("no_consent:withdrawn")))
+    if orders is not None:
+        parts.append(_ordered_out(consenting(identified), orders))
     every = ibis.union(*[part.select("reason") for part in parts])
     return every.group_by("reason").agg(events=every.count()).order_by("reason")
 
@@ -137,6 +185,10 @@ def breaks_session(events: ir.Table, window: ir.WindowBuilder) -> ir.BooleanValu
     gap = events.second_ - events.second_.lag().over(window)
     silent = gap > SESSION_GAP_S
     return ibis.ifelse(before.notnull() & events.session_id.notnull(), before != events.session_id, silent)
+
+
+def _somebody(number: ir.Value) -> ir.Value:
+    return ibis.ifelse(number >= 0, number, ibis.null("int64")).cast("int32")
 
 
 def _until(events: ir.Table, as_of: datetime) -> ir.Table:

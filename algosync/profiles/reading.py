@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from algosync.catalog.paths import text as text_of
@@ -123,6 +124,7 @@ class Problems:
             self.add(path, f"{names[0]} {text_of(low)} is above {names[1]} {text_of(high)}")
 
 
+@lru_cache(maxsize=4096)
 def slug(identifier: str) -> str:
     """The identifier in the alphabet of contexts and objectIDs, `A-Za-z0-9_-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", identifier).strip("-")

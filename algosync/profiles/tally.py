@@ -8,19 +8,22 @@ are not for it: they need the order that they take from.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from algosync.catalog.never import expression
 from algosync.profiles.affinity import SCORE_DIGITS, SCORE_MAX, SPLIT, AffinityRules
 from algosync.profiles.conditions import FactSpec, Segments
-from algosync.profiles.facts import MICRO
+from algosync.profiles.facts import MICRO, MICRO_MAX
 from algosync.profiles.moments import DAY_S, SESSION_GAP_S, epoch_seconds, month_start
 from algosync.profiles.readiness import Evidence
 from algosync.profiles.verdicts import Fact, Person
 from algosync.profiles.visitors import State, Visit
+
+_TINY: Final = 1e-290
+"""Above it every sum has leading digits."""
 
 Span = tuple[int, int]
 """First and last second of a session."""
@@ -65,15 +68,17 @@ class Step:
 
 Amounts = tuple[int, int, int]
 """How many events, millionths paid, millionths saved."""
+Sums = Mapping[str, Mapping[str, float]]
+"""Decayed sum by value, by facet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The sum of a person's events.
+    """The sum of a person's events. Tallies share their parts, so nobody changes one.
 
     Args:
         landmark: The epoch month that the sums are carried to.
-        sums: Decayed sum by (facet, value).
+        sums: Decayed sum by facet and value; no facet is without a value.
         facts: Amounts by (place in `Segments.facts`, UTC day or None).
         spans: Sessions, in order, further apart than a session's silence.
         seen: First and last moment, in seconds; None without events.
@@ -85,7 +90,7 @@ class Tally:
     """
 
     landmark: int
-    sums: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    sums: Sums = field(default_factory=dict)
     facts: Mapping[tuple[int, int | None], Amounts] = field(default_factory=dict)
     spans: tuple[Span, ...] = ()
     seen: tuple[float, float] | None = None
@@ -96,18 +101,68 @@ class Tally:
     context: Mapping[str, tuple[float, str]] = field(default_factory=dict)
 
 
+class Scores(Mapping[tuple[str, str], float]):
+    """Score by (facet, value), relative to the largest sum of each facet, as `affinity.scores` gives them.
+
+    Worked out for those that are asked for: of a long profile few are.
+
+    Args:
+        sums: Decayed sum by facet and value.
+    """
+
+    __slots__ = ("_largest", "_sums")
+
+    def __init__(self, sums: Sums) -> None:
+        self._sums = sums
+        self._largest: dict[str, float] = {}
+
+    def of(self, facet: str, values: Iterable[str]) -> dict[str, float]:
+        """Scores of some values of a facet, without those that have none."""
+        sums, found = self._sums.get(facet, {}), dict[str, float]()
+        for value in values:
+            key = leading(sums.get(value, 0.0))
+            if key > 0:
+                found[value] = round(SCORE_MAX * (key / self._top(facet)), SCORE_DIGITS)
+        return found
+
+    def _top(self, facet: str) -> float:
+        if facet not in self._largest:
+            self._largest[facet] = leading(max(self._sums[facet].values()))
+        return self._largest[facet]
+
+    def __getitem__(self, key: tuple[str, str]) -> float:
+        return self.of(key[0], key[1:])[key[1]]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return (
+            (facet, value) for facet, held in self._sums.items() for value, sum_ in held.items() if leading(sum_) > 0
+        )
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def tally(steps: Iterable[Step], rules: AffinityRules, segments: Segments, *, landmark: int) -> Tally:
     """Add up steps, in any order."""
     chosen = list(steps)
     moments = [step.at for step in chosen]
+    sums: dict[str, dict[str, float]] = {}
+    facts: dict[tuple[int, int | None], Amounts] = {}
+    start, half_life_s = month_start(landmark), DAY_S * rules.half_life_days
+    for step in chosen:
+        if step.keeps:
+            weight = rules.weights.get(step.kind or "", 0.0)
+            if weight > 0 and step.facets is not None:
+                _weigh_in(sums, step.facets, rules, weight * 2.0 ** ((step.at - start) / half_life_s))
+            _count_in(facts, step, segments)
     return Tally(
         landmark=landmark,
-        sums=_sums(chosen, rules, landmark),
-        facts=_facts(chosen, segments),
-        spans=_joined((step.second, step.second) for step in chosen),
+        sums=sums,
+        facts=facts,
+        spans=_joined([(second, second) for second in map(math.floor, moments)]),
         seen=(min(moments), max(moments)) if moments else None,
         events=len(chosen),
-        products=frozenset(step.object_id for step in chosen if step.object_id is not None),
+        products=frozenset([step.object_id for step in chosen if step.object_id is not None]),
         authenticated=any(step.authenticated for step in chosen),
         purchased=any(step.kind == "purchase" and step.keeps for step in chosen),
         context=_latest((key, step.at, value) for step in chosen for key, value in step.context.items()),
@@ -116,41 +171,34 @@ def tally(steps: Iterable[Step], rules: AffinityRules, segments: Segments, *, la
 
 def add(one: Tally, other: Tally, rules: AffinityRules) -> Tally:
     """The tally of the union of disjoint sets of events, carried to the later landmark of both."""
+    if other.events > one.events:  # what is larger is copied, and what is smaller goes through one by one
+        one, other = other, one
     landmark = max(one.landmark, other.landmark)
-    moments = [moment for part in (one, other) if part.seen for moment in part.seen]
-    sums: dict[tuple[str, str], float] = {}
-    facts: dict[tuple[int, int | None], Amounts] = {}
-    for part in (one, other):
-        factor = 2.0 ** ((month_start(part.landmark) - month_start(landmark)) / (DAY_S * rules.half_life_days))
-        for value, total in part.sums.items():
-            sums[value] = sums.get(value, 0.0) + total * factor
-        for fact, amounts in part.facts.items():
-            facts[fact] = _plus(facts.get(fact, (0, 0, 0)), amounts)
+    seen = one.seen or other.seen
+    if one.seen and other.seen:
+        seen = min(one.seen[0], other.seen[0]), max(one.seen[1], other.seen[1])
+    facts = dict(one.facts)
+    for fact, amounts in other.facts.items():
+        facts[fact] = _plus(facts[fact], amounts) if fact in facts else amounts
     return Tally(
         landmark=landmark,
-        sums=sums,
+        sums=_added(_carried(one, landmark, rules), _carried(other, landmark, rules)),
         facts=facts,
-        spans=_joined((*one.spans, *other.spans)),
-        seen=(min(moments), max(moments)) if moments else None,
+        spans=_merged(one.spans, other.spans),
+        seen=seen,
         events=one.events + other.events,
         products=one.products | other.products,
         authenticated=one.authenticated or other.authenticated,
         purchased=one.purchased or other.purchased,
-        context=_latest((key, *told) for part in (one, other) for key, told in part.context.items()),
+        context=_latest((key, *told) for part in (one, other) for key, told in part.context.items())
+        if other.context
+        else one.context,
     )
 
 
-def scores(found: Tally) -> dict[tuple[str, str], float]:
-    """Score by (facet, value), relative to the largest sum of each facet, as `affinity.scores` gives them."""
-    keys = {value: _rounded(total) for value, total in found.sums.items()}
-    largest: dict[str, float] = {}
-    for (facet, _), key in keys.items():
-        largest[facet] = max(largest.get(facet, 0.0), key)
-    return {
-        (facet, value): round(SCORE_MAX * (key / largest[facet]), SCORE_DIGITS)
-        for (facet, value), key in keys.items()
-        if key > 0
-    }
+def scores(found: Tally) -> Scores:
+    """Scores of all that a tally has sums of."""
+    return Scores(found.sums)
 
 
 def visit(found: Tally, *, as_of: datetime) -> Visit:
@@ -168,16 +216,13 @@ def state(found: Tally) -> State:
 
 def evidence(found: Tally, *, values_kept: int) -> Evidence:
     """What readiness weighs; of each facet at most `values_kept` values count, as many as a profile keeps."""
-    by_facet: dict[str, int] = {}
-    for facet, _ in scores(found):
-        by_facet[facet] = by_facet.get(facet, 0) + 1
     first, last = found.seen or (0.0, 0.0)
     return Evidence(
         active_seconds=math.floor(last) - math.floor(first),
         sessions=len(found.spans),
         events=found.events,
         products=len(found.products),
-        values=sum(min(count, values_kept) for count in by_facet.values()),
+        values=sum(min(_scored(held.values()), values_kept) for held in found.sums.values()),
     )
 
 
@@ -185,10 +230,7 @@ def person(found: Tally, *, as_of: datetime, entered: Mapping[str, str] | None =
     """What segments are judged by; attributes that were `entered` win over those observed."""
     observed = {key: value for key, (_, value) in found.context.items()}
     return Person(
-        facts=tuple(
-            Fact(leaf=leaf, day=day, count=count, sum_price=paid, sum_discount=saved)
-            for (leaf, day), (count, paid, saved) in sorted(found.facts.items(), key=lambda fact: _place(fact[0]))
-        ),
+        facts=tuple([Fact(*key, *amounts) for key, amounts in found.facts.items()]),
         scores=scores(found),
         attributes={**observed, **(entered or {})},
         visit=visit(found, as_of=as_of),
@@ -196,51 +238,78 @@ def person(found: Tally, *, as_of: datetime, entered: Mapping[str, str] | None =
     )
 
 
-def _sums(steps: Iterable[Step], rules: AffinityRules, landmark: int) -> dict[tuple[str, str], float]:
-    never = {facet: re.compile(expression(tuple(patterns))) for facet, patterns in rules.never.items()}
-    start, found = month_start(landmark), dict[tuple[str, str], float]()
-    for step in steps:
-        weight = rules.weights.get(step.kind or "", 0.0)
-        if not weight > 0 or step.facets is None or not step.keeps:
-            continue
-        points = weight * 2.0 ** ((step.at - start) / (DAY_S * rules.half_life_days))
-        for facet in rules.facets:
-            for value in step.facets.get(facet, ()):
-                if facet not in never or not never[facet].search(value):
-                    found[facet, value] = found.get((facet, value), 0.0) + points
-    return found
+def leading(total: float) -> float:
+    """The digits of a sum that count: no order of adding up reaches them."""
+    wide = total * SPLIT
+    return wide - (wide - total)
 
 
-def _facts(steps: Iterable[Step], segments: Segments) -> dict[tuple[int, int | None], Amounts]:
-    found: dict[tuple[int, int | None], Amounts] = {}
-    for step in steps:
-        if not step.keeps:
-            continue
-        units = 1 if step.quantity is None else step.quantity
-        amounts = (1, _micro(step.price, units), _micro(step.discount, units))
-        for leaf, spec in enumerate(segments.facts):
-            if _fits(step, spec):
-                key = leaf, step.second // DAY_S if spec.by_day else None
-                found[key] = _plus(found.get(key, (0, 0, 0)), amounts)
+def _scored(sums: Collection[float]) -> int:
+    """How many of a facet's sums give a score."""
+    return len(sums) if min(sums) > _TINY else sum(leading(total) > 0 for total in sums)
+
+
+def _weigh_in(
+    sums: dict[str, dict[str, float]], facets: Mapping[str, tuple[str, ...]], rules: AffinityRules, points: float
+) -> None:
+    for facet in rules.facets:
+        for value in facets.get(facet, ()):
+            if not rules.withholds(facet, value):
+                held = sums.setdefault(facet, {})
+                held[value] = held.get(value, 0.0) + points
+
+
+def _count_in(facts: dict[tuple[int, int | None], Amounts], step: Step, segments: Segments) -> None:
+    units = 1 if step.quantity is None else step.quantity
+    amounts: Amounts | None = None
+    for leaf, spec in segments.facts_of(step.kind):
+        if _fits(step, spec):
+            if amounts is None:
+                amounts = 1, _micro(step.price, units), _micro(step.discount, units)
+            key = leaf, step.second // DAY_S if spec.by_day else None
+            facts[key] = _plus(facts[key], amounts) if key in facts else amounts
+
+
+def _carried(found: Tally, landmark: int, rules: AffinityRules) -> Sums:
+    """Its sums as of a landmark."""
+    if found.landmark == landmark:
+        return found.sums
+    factor = 2.0 ** ((month_start(found.landmark) - month_start(landmark)) / (DAY_S * rules.half_life_days))
+    return {facet: {value: total * factor for value, total in held.items()} for facet, held in found.sums.items()}
+
+
+def _added(one: Sums, other: Sums) -> Sums:
+    found = dict(one)
+    for facet, held in other.items():
+        mine = dict(one.get(facet, {}))
+        for value, total in held.items():
+            mine[value] = mine.get(value, 0.0) + total
+        found[facet] = mine
     return found
 
 
 def _fits(step: Step, spec: FactSpec) -> bool:
-    if spec.kinds and step.kind not in spec.kinds:
-        return False
+    """Whether a step of a kind that a fact counts has the rest of it."""
     for amount, bounds in ((step.price, spec.price), (step.discount, spec.discount)):
         if bounds and (amount is None or not bounds[0] <= amount <= bounds[1]):
             return False
     held = step.facets or {}
-    return all(not set(values).isdisjoint(held.get(facet, ())) for facet, values in spec.facets)
+    return all(any(value in values for value in held.get(facet, ())) for facet, values in spec.facets)
 
 
 def _micro(amount: float | None, units: int) -> int:
-    return math.floor((amount or 0.0) * units * MICRO + 0.5)
+    return math.floor(min(max((amount or 0.0) * units * MICRO, -MICRO_MAX), MICRO_MAX) + 0.5)
 
 
 def _plus(one: Amounts, other: Amounts) -> Amounts:
     return one[0] + other[0], one[1] + other[1], one[2] + other[2]
+
+
+def _merged(one: tuple[Span, ...], other: tuple[Span, ...]) -> tuple[Span, ...]:
+    if not one or not other:
+        return one or other
+    before = bisect_left(one, other[0]) - 1  # all spans before this one stay as they are
+    return one[:before] + _joined([*one[before:], *other]) if before > 0 else _joined([*one, *other])
 
 
 def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -260,12 +329,3 @@ def _latest(told: Iterable[tuple[str, float, str]]) -> dict[str, tuple[float, st
         if known is None or at > known[0] or (at == known[0] and value < known[1]):
             found[key] = at, value
     return found
-
-
-def _rounded(total: float) -> float:
-    wide = total * SPLIT
-    return wide - (wide - total)
-
-
-def _place(fact: tuple[int, int | None]) -> tuple[int, int]:
-    return fact[0], -1 if fact[1] is None else fact[1]

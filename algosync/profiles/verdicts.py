@@ -6,10 +6,10 @@ Owns the words for conditions. The rules themselves are those of `segments`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from algosync.catalog.paths import text
 from algosync.profiles.conditions import (
@@ -32,15 +32,17 @@ from algosync.profiles.segments import NUMBER, Known, bounds_hold
 from algosync.profiles.visitors import STATES, VISITS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One row of `facts.facts`; amounts in millionths."""
+class Fact(NamedTuple):
+    """One row of `facts.facts`: FACT_COLUMNS in order; amounts in millionths."""
 
     leaf: int
     day: int | None
-    count: int
-    sum_price: int
-    sum_discount: int
+    events: int
+    paid: int
+    saved: int
+
+
+FACT_COLUMNS: Final = ("leaf", "day", "count", "sum_price", "sum_discount")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def person_of(known: Known, person: int) -> Person | None:
     if not seen:
         return None
     return Person(
-        facts=tuple(Fact(**{name: value for name, value in row.items() if name != "person"}) for row in facts),
+        facts=tuple(Fact(*(row[name] for name in FACT_COLUMNS)) for row in facts),
         scores={(row["facet"], row["value"]): row["score"] for row in scores},
         attributes={row["key"]: row["value"] for row in attributes},
         visit=seen[0]["visit"],
@@ -88,7 +90,7 @@ def person_of(known: Known, person: int) -> Person | None:
 
 def evaluate(person: Person, segments: Segments, *, as_of: datetime) -> dict[str, bool]:
     """Whether the person is in each segment, by id in order."""
-    judge = _Judge(person, segments, epoch_day(as_of), {})
+    judge = _Judge(person, segments, epoch_day(as_of), {}, _by_leaf(person.facts))
     for segment in segments.items:
         judge.others[segment.id] = judge.holds(segment.when)
     return dict(sorted(judge.others.items()))
@@ -96,7 +98,8 @@ def evaluate(person: Person, segments: Segments, *, as_of: datetime) -> dict[str
 
 def why(person: Person, segment_id: str, segments: Segments, *, as_of: datetime) -> tuple[Reason, ...]:
     """Every condition of a segment with the person's numbers, outer ones first."""
-    judge = _Judge(person, segments, epoch_day(as_of), evaluate(person, segments, as_of=as_of))
+    others = evaluate(person, segments, as_of=as_of)
+    judge = _Judge(person, segments, epoch_day(as_of), others, _by_leaf(person.facts))
     return tuple(judge.reasons(segments[segment_id].when, 0))
 
 
@@ -106,6 +109,7 @@ class _Judge:
     segments: Segments
     today: int
     others: dict[str, bool]
+    facts: Mapping[int, Sequence[Fact]]
 
     def holds(self, condition: Condition) -> bool:
         match condition:
@@ -137,14 +141,11 @@ class _Judge:
                 assert_never(condition)
 
     def _amounts(self, leaf: EventsIs) -> tuple[int, int, int]:
-        place = self.segments.facts.index(leaf.fact)
-        first = None if leaf.within_days is None else self.today - leaf.within_days
-        rows = [
-            fact
-            for fact in self.person.facts
-            if fact.leaf == place and (first is None or (fact.day is not None and fact.day >= first))
-        ]
-        return sum(r.count for r in rows), sum(r.sum_price for r in rows), sum(r.sum_discount for r in rows)
+        rows = self.facts.get(self.segments.places[leaf.fact], ())
+        if leaf.within_days is not None:
+            first = self.today - leaf.within_days
+            rows = [fact for fact in rows if fact.day is not None and fact.day >= first]
+        return sum([r.events for r in rows]), sum([r.paid for r in rows]), sum([r.saved for r in rows])
 
     def _scores(self, leaf: AffinityIs) -> list[float]:
         found = (self.person.scores.get((leaf.facet, value)) for value in leaf.values)
@@ -216,6 +217,13 @@ class _Judge:
             found.append(f"{share} (at least {bounds.discount_share_min:.1%})")
         since = "" if leaf.within_days is None else f" in the last {leaf.within_days} days and today"
         return f"{_fact_words(leaf.fact)}{since}: {', '.join(found)}"
+
+
+def _by_leaf(facts: Iterable[Fact]) -> Mapping[int, Sequence[Fact]]:
+    found: dict[int, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(fact.leaf, []).append(fact)
+    return found
 
 
 def _fact_words(fact: FactSpec) -> str:

@@ -1,4 +1,4 @@
-"""What is popular and what is trending: everywhere, per category, per segment and per place.
+"""What is popular and what is trending: everywhere, per category, segment, place and device.
 
 `in_*` give events their bucket, `popular` and `trending` score items within buckets (Ibis expressions), `top` cuts
 lists, `buckets` turns scores into the small integers that products carry. Reads nothing, knows no clock.
@@ -88,7 +88,7 @@ def in_segment(events: ir.Table, members: ir.Table) -> ir.Table:
     return whose.inner_join(named, "person")
 
 
-def in_place(events: ir.Table, key: str) -> ir.Table:
+def in_context(events: ir.Table, key: str) -> ir.Table:
     """Return the events whose context names `key` (a country, a device), with that value as bucket."""
     value = events.context.get(key)
     return events.mutate(bucket=value).filter(value.notnull())

@@ -5,9 +5,9 @@ Owns no answer: handlers do. Everything a request can go wrong with ends in `ref
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,11 +18,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from algosync.errors import AlgosyncError
-from algosync.serve import openapi, refusals
+from algosync.serve import browser, openapi, refusals
 from algosync.serve.desk import Desk
-from algosync.serve.experience import Door, experience
-from algosync.serve.health import alive, ready
+from algosync.serve.experience import Answering, Door, Reply, experience
+from algosync.serve.health import NOTHING_ELSE, Also, alive, ready
 from algosync.serve.meter import ALIVE, Metered
+from algosync.serve.parent_key import ParentKeyLook
 
 HEADERS_TAKEN: Final = (
     "authorization",
@@ -46,57 +47,80 @@ class Parts:
         desk: Who answers.
         routes: Further routes: the collector's.
         origins: Whose pages may call, such as `https://shop.example`.
+        also: What /readyz tells besides how the desk is.
     """
 
     door: Door
     desk: Desk
     routes: Sequence[BaseRoute] = ()
     origins: Sequence[str] = ()
+    also: Also = NOTHING_ELSE
 
 
 class _Direct:
-    """Hands the question asked most to its handler, past the framework's layers; all else goes through them.
+    """Hands the question asked most to its handler, past all layers; all else goes through them.
+
+    It does for that question what they do, in their order: counts it, and says no as they say it.
 
     Args:
-        app: The framework's application, which has the same route for whatever is no POST.
+        app: The layers, and the framework's application with the same route for whatever is no POST.
+        metered: The layer that counts.
+        look: The layer that looks for a key that nobody should hold; None where there is no such key.
         answer: The handler.
     """
 
-    def __init__(self, app: ASGIApp, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, app: refusals.Guarded, metered: Metered, look: ParentKeyLook | None, answer: Answering) -> None:
         self._app = app
+        self._metered = metered
+        self._look = look
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; what nobody expected is left to the outermost layer."""
+        """Answers one request."""
         if scope["type"] != "http" or scope["path"] != _EXPERIENCE or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
+        response: Reply | Response
         try:
-            response = await self._answer(Request(scope, receive, send))
+            self._metered.count(scope)
+            if self._look is not None:
+                self._look.look(scope)
+            response = await self._answer(scope, receive)
         except AlgosyncError as error:
             response = refusals.of_error(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not reach the client
+            self._app.wonder(error, scope)
+            response = refusals.unexpected()
         await response(scope, receive, send)
+        self._app.note(scope, response.status_code)
 
 
 def make_app(parts: Parts) -> ASGIApp:
     """The application."""
     answer = experience(parts.door, parts.desk)
+
+    async def asked(request: Request) -> Any:
+        return await answer(request.scope, request.receive)
+
     routes: list[BaseRoute] = [
-        Route(_EXPERIENCE, answer, methods=["POST"]),
+        Route(_EXPERIENCE, asked, methods=["POST"]),
         Route(ALIVE, alive, methods=["GET"]),
-        Route("/readyz", ready(parts.desk, parts.door.clock), methods=["GET"]),
+        Route("/readyz", ready(parts.desk, parts.door.clock, parts.also), methods=["GET"]),
         Route("/openapi.json", openapi.answer, methods=["GET"]),
+        browser.route(),
         *parts.routes,
     ]
     app = Starlette(
         routes=routes, exception_handlers={AlgosyncError: _ours, HTTPException: _theirs, Exception: _nobodys}
     )
     app.router.redirect_slashes = False
-    guarded = refusals.Guarded(Metered(_Direct(app, answer), parts.door.limits, parts.door.clock))
+    look = ParentKeyLook(app, parts.door.gate.secured) if parts.door.gate.secured.on else None
+    metered = Metered(look or app, parts.door.limits, parts.door.clock)
+    direct = _Direct(refusals.Guarded(metered), metered, look, answer)
     if not parts.origins:
-        return guarded
+        return direct
     return CORSMiddleware(
-        guarded,
+        direct,
         allow_origins=parts.origins,
         allow_methods=["GET", "POST"],
         allow_headers=HEADERS_TAKEN,

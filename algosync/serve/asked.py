@@ -22,7 +22,7 @@ FIELDS: Final = {
 }
 """Field of the body to field of the question."""
 
-_LISTS: Final = frozenset({"ruleContexts", "optionalFilters"})
+_LISTS: Final = tuple((name, FIELDS[name]) for name in ("optionalFilters", "ruleContexts"))
 _TOKEN: Final = re.compile(r"[a-zA-Z0-9_=/+-]{1,129}")
 
 
@@ -37,19 +37,24 @@ def question(document: Mapping[str, Any], token_for: Callable[[str | None], str]
         RequestError: A field is unknown or wrong.
         AccessError: The token is not the asker's.
     """
-    unknown = sorted(document.keys() - FIELDS.keys())
-    if unknown:
-        allowed = ", ".join(FIELDS)
-        raise RequestError("is no field of a question", where=_shown(unknown[0]), hint=f"Allowed: {allowed}")
-    given = {name: value for name, value in document.items() if value is not None}
-    token = token_for(_token(given.pop("userToken", None)))
-    for name in _LISTS & given.keys():
-        if not isinstance(given[name], list):
+    values: dict[str, Any] = {}
+    for name, value in document.items():
+        if name not in FIELDS:
+            raise _unknown(document)
+        if value is not None:
+            values[FIELDS[name]] = value
+    token = token_for(_token(values.pop("user_token", None)))
+    for name, field in _LISTS:
+        if field in values and not isinstance(values[field], list):
             raise RequestError("must be a list", where=name)
-    values: dict[str, Any] = {FIELDS[name]: value for name, value in given.items()}
     if "rule_contexts" in values:
         values["rule_contexts"] = tuple(values["rule_contexts"])
     return Question(user_token=_sound(token), **values)
+
+
+def _unknown(document: Mapping[str, Any]) -> RequestError:
+    name = min(document.keys() - FIELDS.keys())
+    return RequestError("is no field of a question", where=_shown(name), hint=f"Allowed: {', '.join(FIELDS)}")
 
 
 def _token(given: Any) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,10 +72,15 @@ class Verified:
     def __init__(self, secrets: Sequence[str], *, kept: int = VERIFIED_KEPT) -> None:
         self._secrets = secrets
         self._kept = kept
-        self._held: dict[bytes, tuple[datetime, datetime, visitor_keys.Claims]] = {}
+        self._held: OrderedDict[bytes, tuple[datetime, datetime, visitor_keys.Claims]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def held(self, digest: bytes, now: datetime) -> visitor_keys.Claims | None:
+        """What a key says that was verified before; None for any other."""
+        held = self._held.get(digest)
+        return held[2] if held is not None and held[0] <= now < held[1] else None
 
     def claims(self, key: str, now: datetime) -> visitor_keys.Claims:
         """What a key says. A held one counts from when it was verified until it runs out, and never longer.
@@ -83,9 +89,9 @@ class Verified:
             AccessError: It is none, or has run out.
         """
         digest = _digest(key)
-        held = self._held.get(digest)
-        if held is not None and held[0] <= now < held[1]:
-            return held[2]
+        held = self.held(digest, now)
+        if held is not None:
+            return held
         claims = visitor_keys.verify(key, secrets=self._secrets, now=now)
         while len(self._held) >= self._kept:
             self._held.pop(next(iter(self._held), b""), None)
@@ -127,8 +133,11 @@ class Gate:
         """
         if not key:
             raise AccessError("a key is missing", where="authorization", hint=_HINT)
-        self.secured.watch(key)
         digest = _digest(key)
+        # A key that was verified is none of those that are looked at below.
+        if (claims := self._verified.held(digest, now)) is not None:
+            return Visitor(user_token=claims.user_token, way="visitor")
+        self.secured.watch(key)
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return Visitor(user_token=None, way="admin")
         if any([hmac.compare_digest(digest, public) for public in self._public]):  # noqa: C419  # in constant time

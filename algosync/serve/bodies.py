@@ -6,11 +6,20 @@ import asyncio
 from typing import Any, Final
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive, Scope
 
 from algosync.errors import RequestError
+from algosync.serve.whole import Whole
 
 TIMEOUT_S: Final = 10.0
+Heads = dict[bytes, bytes]
+"""Headers by name in lower case; of one that came twice, the first."""
+
+
+def heads(scope: Scope) -> Heads:
+    """The headers of a request, without the framework's work on each look at one."""
+    return dict(reversed(scope["headers"]))
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -19,22 +28,44 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         RequestError: It is larger than the limit (413), comes too slowly (408), or is compressed (415).
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    return await body_of(heads(request.scope), request.receive, limit)
+
+
+async def body_of(told: Heads, receive: Receive, limit: int, whole: Whole | None = None) -> bytes:
+    """The body of a request whose headers are known.
+
+    Args:
+        told: Its headers.
+        receive: Gives its messages.
+        limit: Bytes.
+        whole: Gives a body that is there already, for which nobody sets a clock.
+
+    Raises:
+        RequestError: See `read_body`.
+    """
+    encoding = told.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in {b"", b"identity"}:
         raise RequestError("compressed bodies are not taken", where="content-encoding", status=415)
-    if _announced(request) > limit:
+    if announced(told) > limit:
         raise _too_large(limit)
+    if whole is not None and (there := whole.body()) is not None:
+        if len(there) > limit:
+            raise _too_large(limit)
+        return there
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            return await _read(request, limit)
+            return await _read(receive, limit)
     except TimeoutError:
         raise RequestError("the body did not come in time", where="body", status=408) from None
-    except ClientDisconnect:
-        raise RequestError("the client went away", where="body") from None
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    chunks, size = list[bytes](), 0
-    async for chunk in request.stream():
+async def _read(receive: Receive, limit: int) -> bytes:
+    chunks, size, more = list[bytes](), 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestError("the client went away", where="body")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         # What still comes is thrown away by the server, after the answer and within the same connection.
         if size > limit:
@@ -59,9 +90,10 @@ def json_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _announced(request: Request) -> int:
-    length = request.headers.get("content-length", "")
-    return int(length) if length.isascii() and length.isdecimal() and len(length) < 19 else 0
+def announced(told: Heads) -> int:
+    """The length that a request says its body has; 0 where it says none that can be read."""
+    length = told.get(b"content-length", b"")
+    return int(length) if length.isdigit() and len(length) < 19 else 0
 
 
 def _too_large(limit: int) -> RequestError:

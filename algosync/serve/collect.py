@@ -6,7 +6,6 @@ whom they talk to. Who may send for whom is asked of the gate; no token and no k
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any, Final, Protocol, cast
 import orjson
 import structlog
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -28,12 +27,13 @@ from algosync.errors import (
     TooManyRequestsError,
 )
 from algosync.events.insights import BODY_MAX, CONSENTS, TELEMETRY, Event, Refusal, check, is_token
-from algosync.serve.bodies import TIMEOUT_S
+from algosync.serve import bodies, experience
 from algosync.stores.inbox import Choice, Consent, Inbox
 
 _SMALL_BODY_MAX: Final = 10_000
 _NAME_MAX: Final = 128
 _RETRY_S: Final = 1
+_INSIGHTS_SAYS: Final = {408: "Request Timeout", 413: "Request Entity Too Large"}
 _BAD_REQUEST: Final = (
     "<!DOCTYPE html><html><head><title>400 Bad Request</title></head><body>400 Bad Request</body></html>"
 )
@@ -55,6 +55,10 @@ class Sending(Protocol):
         ...
 
 
+def unbounded(_events: int, _now: datetime) -> None:
+    """There is always room."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collector:
     """What the handlers work with.
@@ -65,6 +69,7 @@ class Collector:
         now: The clock.
         actions: The ids of the shop's actions; impressions of others are refused. None takes any.
         tokens_of: All tokens of the visitor whom one belongs to, as far as they are known; a choice is made for all.
+        room: Asks for room for so many events at a moment; raises RequestError where there is none.
     """
 
     inbox: Inbox
@@ -72,6 +77,7 @@ class Collector:
     now: Callable[[], datetime]
     actions: frozenset[str] | None = None
     tokens_of: Callable[[str], Collection[str]] = lambda token: (token,)
+    room: Callable[[int, datetime], None] = unbounded
 
 
 def routes(collector: Collector) -> list[Route]:
@@ -144,12 +150,14 @@ async def post_impressions(collector: Collector, request: Request) -> Response:
         AccessError: The key does not allow it.
     """
     content = await _read_small(request, required=("userToken", "action"))
-    if collector.actions is not None and content["action"] not in collector.actions:
-        raise RequestError("is unknown", where="action", hint="Send the `id` that an answer's action has")
     now = collector.now()
 
     def keep() -> None:
+        # Which actions there are is not told to whoever comes without a key.
         collector.gate.may_send(key_of(request), [{"userToken": content["userToken"]}])
+        if collector.actions is not None and content["action"] not in collector.actions:
+            hint = "Send the `id` that an answer's action has"
+            raise RequestError("is unknown", where="action", hint=hint, status=404)
         collector.inbox.put_impression(content["userToken"], content["action"], now)
 
     await run_in_threadpool(keep)
@@ -157,39 +165,21 @@ async def post_impressions(collector: Collector, request: Request) -> Response:
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request, from wherever Algolia's clients and ours put it."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and token.strip():
-        return token.strip()
-    for given in (request.headers, _lowered(request.query_params)):
-        if key := given.get("x-algolia-api-key"):
-            return key
-    return None
+    """The key of a request, from wherever ours and Algolia's clients put it; the latter also into the query."""
+    return experience.key_of(request) or _lowered(request.query_params).get("x-algolia-api-key")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body of a request.
+    """The body of a request; what is wrong with it is said in the words of Insights, where it has any.
 
     Raises:
-        RequestError: It is too large, so that the rest of it was not kept, or did not come in time.
+        RequestError: It is too large (413), comes too slowly (408), or is compressed (415).
     """
-    too_large = RequestError("Request Entity Too Large", hint=f"At most {limit} bytes are taken", status=413)
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > limit:
-        raise too_large
-    chunks, size = list[bytes](), 0
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
-    except TimeoutError:
-        raise RequestError("Request Timeout", status=408) from None
-    except ClientDisconnect:
-        raise RequestError("the request broke off") from None
-    return b"".join(chunks)
+        return await bodies.read_body(request, limit)
+    except RequestError as error:
+        what = _INSIGHTS_SAYS.get(error.status, error.what)
+        raise RequestError(what, where=error.where, hint=error.hint, status=error.status) from None
 
 
 def refusal_of(error: AlgosyncError) -> Response:
@@ -202,7 +192,10 @@ def refusal_of(error: AlgosyncError) -> Response:
         wait = max(1, round(error.retry_after_s or _RETRY_S))
         return insights_answer(429, "Too Many Requests", {"retry-after": str(wait)})
     if isinstance(error, RequestError):
-        return insights_answer(error.status, error.what, {"connection": "close"} if error.status == 408 else None)
+        headers = {"connection": "close"} if error.status == 408 else {}
+        if error.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+        return insights_answer(error.status, error.what, headers)
     if isinstance(error, StoreError):
         _logger.error("events were not taken in", error=str(error))
         return insights_answer(503, "Service Unavailable", {"retry-after": str(_RETRY_S)})
@@ -218,6 +211,7 @@ def _take(collector: Collector, key: str | None, events: Sequence[Event], now: d
     collector.gate.may_send(key, events)
     told = [event for event in events if event["eventType"] != TELEMETRY]
     if told:
+        collector.room(len(told), now)
         collector.inbox.append(told, now)
 
 

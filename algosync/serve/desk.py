@@ -1,6 +1,6 @@
 """What the handlers need of the rest: one answer from one moment of the snapshot, and how the stores are.
 
-The composition root makes the real one; see `serve/opened.py`.
+The real one is `serve/stored.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from algosync.experience.answer_memory import Told
 from algosync.experience.question import Question
 
 Person = Mapping[str, Any]
@@ -49,6 +50,9 @@ class Desk(Protocol):
             StoreError: Nothing can be read now.
             AccessError: What `allow` raised.
         """
+
+    def told(self, question: Question, allow: Callable[[Person | None], None], *, now: datetime) -> Told:
+        """The same as JSON; the same object where the answer is the same as before."""
 
     def person(self, token: str) -> Person | None:
         """The stored document of the person that a token belongs to."""

@@ -60,7 +60,9 @@ class Buckets:
         asked = min(cost, self._rate.burst)
         with self._lock:
             left, then = self._buckets.pop(name, (full, now))
-            left = min(full, left + max(0.0, now - then) * self._rate.per_second)
+            if now > then:
+                left += (now - then) * self._rate.per_second
+                left = min(left, full)
             wait = 0.0 if left >= asked else (asked - left) / self._rate.per_second
             self._buckets[name] = (left if wait else left - asked, now)
             if len(self._buckets) > self._kept:

@@ -35,12 +35,21 @@ class Metered:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; a look whether the process is alive is not counted."""
         if scope["type"] == "http":
-            address = scope["client"][0] if scope.get("client") else ""
-            ADDRESS.set(address)
-            if scope["path"] != ALIVE:
-                try:
-                    self._limits.by_address(address, self._clock().timestamp())
-                except TooManyRequestsError as error:
-                    await of_error(error)(scope, receive, send)
-                    return
+            try:
+                self.count(scope)
+            except TooManyRequestsError as error:
+                await of_error(error)(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    def count(self, scope: Scope) -> None:
+        """Counts one request.
+
+        Raises:
+            TooManyRequestsError: Its address has had its share.
+        """
+        client = scope.get("client")
+        address = client[0] if client else ""
+        ADDRESS.set(address)
+        if scope["path"] != ALIVE:
+            self._limits.by_address(address, self._clock().timestamp())

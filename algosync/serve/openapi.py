@@ -17,17 +17,19 @@ _WHY: Final = {
     "304": "The answer is the one whose ETag was sent",
     "400": "The request is ill-formed",
     "401": "The key is missing, forged or expired",
-    "403": "The key does not open this token",
+    "403": "The key does not open this",
+    "404": "There is no such action, user or moment",
     "408": "The body came too slowly",
     "413": "The body is too large",
     "415": "The body is compressed",
-    "422": "The events are not as Insights takes them",
+    "422": "What was sent is not as it must be",
     "429": "Too many requests; see Retry-After",
     "503": "Nothing can be read or written now; see Retry-After",
 }
 _ASKING: Final = ("400", "401", "403", "408", "413", "415", "429", "503")
-_TELLING: Final = ("400", "401", "403", "408", "413", "429", "503")
-_COLLECTING: Final = ("400", "401", "403", "408", "413", "422", "429", "503")
+_TELLING: Final = ("400", "401", "403", "408", "413", "415", "429", "503")
+_EXPLAINING: Final = ("400", "401", "403", "404", "408", "413", "415", "422", "429", "503")
+_COLLECTING: Final = ("400", "401", "403", "408", "413", "415", "422", "429", "503")
 
 
 def document() -> dict[str, Any]:
@@ -64,15 +66,18 @@ def _paths() -> dict[str, Any]:
         "/v1/experience": {
             "post": _post("experience", "The answer for one visitor, here and now", "Question", "Experience")
         },
+        "/v1/explain": {
+            "post": _post("explain", "Why one person gets her answer", "Explaining", "Explained", _EXPLAINING)
+        },
         "/1/events": {"post": _collect("insights", events)},
         "/v1/events": {"post": _collect("events", events)},
         "/v1/consent": {"post": _post("consent", "Keep a visitor's choice", "Choice", "Chosen", _TELLING)},
         "/v1/impressions": {
-            "post": _post("impressions", "Tell that an action was shown", "Impression", "Shown", _TELLING)
+            "post": _post("impressions", "Tell that an action was shown", "Impression", "Shown", ("404", *_TELLING))
         },
         "/v1/segment": {
             "post": {
-                **_collect("segment", "Segment's webhook", asks=None),
+                **_collect("segment", "Segment's webhook", asks="Segment"),
                 "security": [{}],
                 "parameters": [
                     {"name": name, "in": "header", "required": True, "schema": schema}
@@ -83,6 +88,7 @@ def _paths() -> dict[str, Any]:
         "/healthz": {"get": _get("Alive", "The process answers")},
         "/readyz": {"get": _get("Ready", "Whether it can do its work", also_503=True)},
         "/openapi.json": {"get": _get(None, "This description")},
+        "/algosync.js": {"get": _module()},
     }
 
 
@@ -100,11 +106,11 @@ def _post(
     }
 
 
-def _collect(operation: str, summary: str, *, asks: str | None = "Events") -> dict[str, Any]:
+def _collect(operation: str, summary: str, *, asks: str = "Events") -> dict[str, Any]:
     """A route that answers as Insights does, whatever happens."""
     made = _post(operation, summary, asks, "Taken", ())
     told = {status: _refusal(status, "Taken") for status in _COLLECTING}
-    if asks is not None:
+    if asks == "Events":
         told["400"] = {"description": "The body is no JSON", "content": {"text/html": {"schema": {"type": "string"}}}}
     return {**made, "responses": {**made["responses"], **told}}
 
@@ -118,6 +124,16 @@ def _get(answers: str | None, summary: str, *, also_503: bool = False) -> dict[s
         "operationId": (answers or "description").lower(),
         "security": [{}],
         "responses": responses,
+    }
+
+
+def _module() -> dict[str, Any]:
+    text = {"text/javascript": {"schema": {"type": "string"}}}
+    return {
+        "summary": "The module for the shop's pages",
+        "operationId": "module",
+        "security": [{}],
+        "responses": {"200": {"description": "Done", "content": text}, "304": _refusal("304", "Error")},
     }
 
 

@@ -85,7 +85,8 @@ class Guarded:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = structlog.get_logger("algosync.serve")
+        # Bound once: binding costs more than the line that is not logged.
+        self._log = structlog.get_logger("algosync.serve").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -100,14 +101,22 @@ class Guarded:
         try:
             await self._app(scope, receive, sending)
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not reach the client
-            # Its text may hold what was sent, so its name has to do; --verbose does not change that.
-            self._log.error("unexpected", kind=type(error).__name__, place=_place(error), route=scope.get("path"))
+            self.wonder(error, scope)
             if not status:
                 await unexpected()(scope, receive, send)
         if scope["type"] == "http":
-            # A path that is no route of ours may be anything, also somebody's token.
-            route = scope["path"] if status != 404 else "unknown"
-            self._log.debug("answered", route=route, method=scope["method"], status=status)
+            self.note(scope, status)
+
+    def wonder(self, error: Exception, scope: Scope) -> None:
+        """Logs an error that nobody expected."""
+        # Its text may hold what was sent, so its name has to do; --verbose does not change that.
+        self._log.error("unexpected", kind=type(error).__name__, place=_place(error), route=scope.get("path"))
+
+    def note(self, scope: Scope, status: int) -> None:
+        """Logs that a request was answered."""
+        # A path that is no route of ours may be anything, also somebody's token.
+        route = scope["path"] if status != 404 else "unknown"
+        self._log.debug("answered", route=route, method=scope["method"], status=status)
 
 
 def _place(error: BaseException) -> str:

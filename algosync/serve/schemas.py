@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from algosync.serve.event_schemas import EVENT, TOKEN_PATTERN
+
 TOKEN: Final = "0f8fad5b-d9cb-469f-a165-70867728950e"  # noqa: S105  # an example
 PLACE: Final = "any, home, category, category:VALUE, product, search, cart, checkout or account"
 
-_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 1000}
+_TEXT: Final[dict[str, Any]] = {"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,1000}$"}
+_PLACE: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": "^(any|home|category|product|search|cart|checkout|account|"
+    "category:[^\\u0000-\\u001f\\u007f-\\u009f]{1,900})$",
+    "description": PLACE,
+}
+_CONTEXTS: Final[dict[str, Any]] = {
+    "type": "array",
+    "maxItems": 10,
+    "items": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+}
 _TEXTS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "string"}}
 _FILTERS: Final[dict[str, Any]] = {
     "type": "array",
     "items": {
-        "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}]
+        "anyOf": [_TEXT, {"type": "array", "minItems": 1, "items": _TEXT}],
     },
 }
-_USER_TOKEN: Final[dict[str, Any]] = {"type": "string", "pattern": "^[a-zA-Z0-9_=/+-]{1,129}$"}
+_USER_TOKEN: Final[dict[str, Any]] = {"type": "string", "pattern": TOKEN_PATTERN}
 _CONSENT: Final[dict[str, Any]] = {"type": "string", "enum": ["for_you", "not_personalized"]}
 
 
@@ -33,14 +46,14 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 QUESTION: Final = _object(
     {
         "userToken": _nullable({**_USER_TOKEN, "description": "Whom it is about; a visitor key names it by itself."}),
-        "where": _nullable({**_TEXT, "description": PLACE}),
+        "where": _nullable(_PLACE),
         "query": _nullable({"type": "string", "maxLength": 512, "description": "What was typed."}),
         "objectID": _nullable({**_TEXT, "description": "The product that the page shows."}),
-        "context": _nullable({"type": "object", "maxProperties": 10, "additionalProperties": _TEXT}),
-        "consent": _nullable({**_CONSENT, "description": "What this request says of it; else what is stored."}),
-        "ruleContexts": _nullable(
-            {"type": "array", "maxItems": 10, "items": {"type": "string"}, "description": "Your own; they come first."}
+        "context": _nullable(
+            {"type": "object", "maxProperties": 10, "propertyNames": _TEXT, "additionalProperties": _TEXT}
         ),
+        "consent": _nullable({**_CONSENT, "description": "What this request says of it; else what is stored."}),
+        "ruleContexts": _nullable({**_CONTEXTS, "description": "Your own; they come first."}),
         "optionalFilters": _nullable({**_FILTERS, "description": "Your own; they come first."}),
         "index": _nullable({**_TEXT, "description": "The index that will be searched."}),
     }
@@ -127,6 +140,21 @@ ERROR: Final = _object(
     required=("error",),
 )
 
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+_FORWARDING: Final[dict[str, Any]] = {
+    **_object(
+        {
+            "waiting": _COUNT,
+            "oldest_s": _nullable(_COUNT),
+            "refused": _COUNT,
+            "expired": _COUNT,
+            "lost": _COUNT,
+            "problem": _nullable({"type": "string"}),
+        },
+        required=("waiting", "oldest_s", "refused", "expired", "lost", "problem"),
+    ),
+    "description": "Of events on to Algolia Insights, where that is switched on; it makes nobody unready.",
+}
 READY: Final = _object(
     {
         "ready": {"type": "boolean"},
@@ -134,6 +162,7 @@ READY: Final = _object(
         "as_of": _nullable({"type": "string"}),
         "age_s": _nullable({"type": "integer"}),
         "problems": _TEXTS,
+        "forwarding": _FORWARDING,
     },
     required=("ready", "generation", "as_of", "age_s", "problems"),
 )
@@ -141,19 +170,66 @@ READY: Final = _object(
 ALIVE: Final = _object({"alive": {"type": "boolean"}}, required=("alive",))
 
 EVENTS: Final = _object(
-    {"events": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}}}, closed=False
+    {"events": {"type": "array", "minItems": 1, "maxItems": 1000, "items": EVENT}}, required=("events",), closed=False
 )
 TAKEN: Final = _object({"status": {"type": "integer"}, "message": {"type": "string"}}, required=("status", "message"))
+_SHORT: Final[dict[str, Any]] = {"type": "string", "pattern": "^[^\\u0000]{1,128}$"}
 CHOICE: Final = _object(
-    {"userToken": _USER_TOKEN, "consent": _CONSENT, "source": {"type": "string", "minLength": 1, "maxLength": 128}},
+    {"userToken": _USER_TOKEN, "consent": _CONSENT, "source": _SHORT},
     required=("userToken", "consent"),
 )
 CHOSEN: Final = _object({"consent": _CONSENT, "at": {"type": "string"}}, required=("consent", "at"))
 IMPRESSION: Final = _object(
-    {"userToken": _USER_TOKEN, "action": {"type": "string", "minLength": 1, "maxLength": 128}},
+    {"userToken": _USER_TOKEN, "action": {**_SHORT, "description": "The `id` of an answer's action."}},
     required=("userToken", "action"),
 )
 SHOWN: Final = _object({"action": {"type": "string"}, "at": {"type": "string"}}, required=("action", "at"))
+
+SEGMENT: Final[dict[str, Any]] = {
+    "anyOf": [
+        _object({"type": {"type": "string"}, "event": {}, "properties": {}}, closed=False),
+        {"type": "array", "items": {}},
+    ],
+    "description": "A call, a list of them, or `{batch: [...]}`; what says nothing of products is left out.",
+}
+
+_DEFINITIONS: Final[dict[str, Any]] = {"type": "object", "additionalProperties": {"type": "object"}}
+EXPLAINING: Final = _object(
+    {
+        **QUESTION["properties"],
+        "userToken": {**_USER_TOKEN, "description": "A customer id, or any token."},
+        "at": _nullable({"type": "string", "description": "A moment of ISO 8601 with its zone, or a day of UTC."}),
+        "draft": _nullable(
+            {
+                **_object({"segments": _nullable(_DEFINITIONS), "actions": _nullable(_DEFINITIONS)}),
+                "description": "Segments and actions by id, laid over the shop's own for this explanation alone.",
+            }
+        ),
+    },
+    required=("userToken",),
+)
+
+_ROWS: Final[dict[str, Any]] = {"type": "array", "items": {"type": "object"}}
+EXPLAINED: Final = _object(
+    {
+        "person": {"type": "string"},
+        "tokens": _TEXTS,
+        "as_of": {"type": "string", "description": "The moment that the profile describes."},
+        "ready": {"type": "boolean"},
+        "reason": {"type": "string"},
+        "affinities": {**_ROWS, "description": "Each value with its events, whose points add up to its own."},
+        "segments": {**_ROWS, "description": "Each with the conditions that held or not."},
+        "actions": {**_ROWS, "description": "Each with why it fires or not."},
+        "answer": EXPERIENCE,
+        "receipts": {"type": "object", "description": "Where each filter of the answer comes from."},
+        "recent": {"type": "object", "description": "What has come since the last run."},
+        "orders": {**_ROWS, "description": "What the shop ordered: reset, suppress, lift."},
+        "settings": _nullable({"type": "object"}),
+        "inexact": {**_TEXTS, "description": "What of a moment in the past is not known any more."},
+    },
+    required=("person", "tokens", "affinities", "segments", "actions", "answer", "receipts", "recent"),
+    closed=False,
+)
 
 EXAMPLES: Final[dict[str, Any]] = {
     "Question": {"userToken": TOKEN, "where": "category:Books", "context": {"device": "phone"}},
@@ -197,6 +273,14 @@ EXAMPLES: Final[dict[str, Any]] = {
             }
         ]
     },
+    "Segment": {
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": TOKEN,
+        "messageId": "ajs-1",
+        "timestamp": "2026-11-23T11:59:00.000Z",
+        "properties": {"product_id": "book-1"},
+    },
     "Taken": {"status": 200, "message": "OK"},
     "Choice": {"userToken": TOKEN, "consent": "not_personalized"},
     "Chosen": {"consent": "not_personalized", "at": "2026-11-23T12:00:00+00:00"},
@@ -204,13 +288,28 @@ EXAMPLES: Final[dict[str, Any]] = {
     "Shown": {"action": "free-shipping", "at": "2026-11-23T12:00:00+00:00"},
 }
 
+EXAMPLES["Explaining"] = {"userToken": "customer-17", "where": "search", "query": "novel", "at": "2026-11-21"}
+EXAMPLES["Explained"] = {
+    "person": "customer-17",
+    "tokens": ["customer-17", TOKEN],
+    "affinities": [],
+    "segments": [],
+    "actions": [],
+    "answer": EXAMPLES["Experience"],
+    "receipts": {"filters": []},
+    "recent": {"events": 0},
+}
+
 SCHEMAS: Final[dict[str, Any]] = {
+    "Explaining": EXPLAINING,
+    "Explained": EXPLAINED,
     "Question": QUESTION,
     "Experience": EXPERIENCE,
     "Error": ERROR,
     "Ready": READY,
     "Alive": ALIVE,
     "Events": EVENTS,
+    "Segment": SEGMENT,
     "Taken": TAKEN,
     "Choice": CHOICE,
     "Chosen": CHOSEN,

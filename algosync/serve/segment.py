@@ -24,9 +24,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from algosync.errors import AlgosyncError
-from algosync.events.insights import BODY_MAX, CONSENTS, Event, Refusal, check
+from algosync.events.insights import BODY_MAX, CONSENTS, VIA, Event, Refusal, check
 from algosync.events.mapping import safe
-from algosync.serve.collect import insights_answer, read_body, refusal_of
+from algosync.serve.collect import insights_answer, read_body, refusal_of, unbounded
 from algosync.stores.inbox import Inbox
 
 _OBJECTS_MAX: Final = 20
@@ -66,12 +66,14 @@ class Webhook:
         inbox: Where the events go.
         now: The clock.
         counts: How many calls became events, and how many of which kind did not.
+        room: Asks for room for so many events at a moment; raises RequestError where there is none.
     """
 
     segment: Segment
     inbox: Inbox
     now: Callable[[], datetime]
     counts: Counter[str] = field(default_factory=Counter)
+    room: Callable[[int, datetime], None] = unbounded
 
 
 def routes(webhook: Webhook) -> list[Route]:
@@ -96,10 +98,15 @@ async def post_segment(webhook: Webhook, request: Request) -> Response:
         now = webhook.now()
         events = [event for call in calls for event in _events(webhook, call, now)]
         if events:
-            await run_in_threadpool(webhook.inbox.append, events, now)
+            await run_in_threadpool(_take, webhook, events, now)
     except AlgosyncError as error:
         return refusal_of(error)
     return insights_answer(200, "OK")
+
+
+def _take(webhook: Webhook, events: list[Event], now: datetime) -> None:
+    webhook.room(len(events), now)
+    webhook.inbox.append(events, now)
 
 
 def is_signed(body: bytes, signature: str, secret: str) -> bool:
@@ -133,7 +140,7 @@ def _events(webhook: Webhook, call: Mapping[str, Any], now: datetime) -> list[Ev
         _logger.warning("a call of Segment's is no good event", reason=found.message)
         return []
     webhook.counts["taken" if found else "left out"] += 1
-    return found
+    return [{**event, VIA: "segment"} for event in found]
 
 
 def _calls(content: Any) -> list[Mapping[str, Any]]:

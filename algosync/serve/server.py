@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import signal
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from algosync.errors import AlgosyncError
+from algosync.serve.whole import WHOLE, Whole
 
 HEADERS_S: Final = 10.0
 """How long the head of a request may take."""
@@ -26,6 +28,8 @@ HEAD_MAX: Final = 512 * 1024
 KEEP_ALIVE_S: Final = 75
 GRACE_S: Final = 10
 BACKLOG: Final = 2048
+COLLECT_AFTER: Final = (20_000, 20, 20)
+"""Thresholds of Python's garbage collector; its own are (700, 10, 10)."""
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
@@ -49,10 +53,12 @@ class _Http(HttpToolsProtocol):
     """uvicorn's protocol, which closes connections whose request does not come to an end of its head."""
 
     _patience: asyncio.TimerHandle | None = None
+    _unfinished = False
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._unfinished = True
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,18 +67,28 @@ class _Http(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._head = 0 if self._patience is None else self._head + len(data)
+        # Nearly every head comes in one piece: no timer is set for it.
+        if not self._unfinished:
+            self._head = 0
+            self._stop_waiting()
+            return
+        self._head += len(data)
+        if self._patience is None and not self.transport.is_closing():
+            self._wait()
         if self._head > HEAD_MAX and not self.transport.is_closing():
             self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._wait()
+        self._unfinished = True
+        self._stop_waiting()
 
     def on_headers_complete(self) -> None:
-        self._stop_waiting()
+        self._unfinished = False
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.scope["extensions"] = {WHOLE: Whole(self.cycle)}  # type: ignore[dict-item]
 
     def _wait(self) -> None:
         self._stop_waiting()
@@ -144,8 +160,22 @@ def run(app: ASGIApp, address: Address, ready: Callable[[str], None]) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    with listener:
-        _Server(config, lambda: ready(url)).run([listener])
+    _collect_seldom()
+    try:
+        with listener:
+            _Server(config, lambda: ready(url)).run([listener])
+    finally:
+        gc.unfreeze()  # libraries complain at the end of what nobody collected
+
+
+def _collect_seldom() -> None:
+    """Keeps Python from looking through all that answers remember, again and again: a quarter of an answer's time.
+
+    Nearly everything goes without it, when the last reference does.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _listen(address: Address) -> socket.socket:

@@ -6,36 +6,40 @@ not there yet, or was put in the place of another, is opened when it is asked fo
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+import orjson
 import structlog
 
 from algosync.errors import RequestError, StoreError
-from algosync.experience.answer import answer
-from algosync.experience.question import Known, Question
+from algosync.experience.answer_memory import Answers, Told
+from algosync.experience.question import Question
 from algosync.experience.shop import ShopAnswers
 from algosync.serve.desk import Condition, Person
+from algosync.serve.inbox_health import InboxWatch
+from algosync.serve.present import Allow, Visitors
+from algosync.serve.turns import Turns
+from algosync.stores.followed import FileIdentity, Followed, file_identity
 from algosync.stores.inbox import INBOX, Inbox
-from algosync.stores.plain import Plain
-from algosync.stores.snapshot import SNAPSHOT, Snapshot
+from algosync.stores.orders import OrdersAtHand
+from algosync.stores.plain import Plain, refused
+from algosync.stores.snapshot import SNAPSHOT
 from algosync.stores.state import State, open_state
 from algosync.stores.view import Kept, View
 
 READ_BUSY_S: Final = 0.1
 """How long a look-up waits for a lock: it keeps every other request waiting."""
 WRITE_BUSY_S: Final = 5.0
-SPARE_BYTES: Final = 16 * 1024 * 1024
-"""Less than this left on the disk, and the inbox is as good as full."""
-
-_Identity = tuple[int, int] | None
+_LOOKS: Final = 3
+_SURELY_KEPT: Final = timedelta(minutes=45)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +58,22 @@ class Place:
 class _Opened:
     """One snapshot, open: a plain connection for SQLite, SQLAlchemy's for others."""
 
-    def __init__(self, state: State, identity: _Identity) -> None:
+    def __init__(self, state: State, identity: FileIdentity | None) -> None:
         self._state = state
         self.identity = identity
         self._kept = Kept()
         self._plain = Plain(state) if identity is not None else None
-        self.views = Snapshot(state).view if self._plain is None else partial(self._view, self._plain)
+        self._moment: Callable[[], AbstractContextManager[Any]] = (
+            state.read if self._plain is None else self._plain.moment
+        )
 
     @contextmanager
-    def _view(self, plain: Plain) -> Iterator[View]:
-        with plain.moment() as connection:
-            yield View(connection, self._kept)
+    def view(self) -> Iterator[View]:
+        with self._moment() as connection:
+            view = View(connection, self._kept)
+            if not view.generation:
+                raise _missing()
+            yield view
 
     def close(self) -> None:
         if self._plain is not None:
@@ -77,28 +86,57 @@ class Snapshots:
 
     Args:
         place: Where it is.
+        turns: Of the loop whose questions may share a moment of it.
+        another: Called when another file than before is opened, whose generations are others though they count alike.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, turns: Turns | None = None, another: Callable[[], None] = lambda: None) -> None:
         self._place = place
+        self._another = another
+        self._file = place.directory / SNAPSHOT.file
         self._lock = Lock()
         self._opened: _Opened | None = None
+        self._turns = turns
+        self._shared: tuple[object, View, ExitStack] | None = None
 
-    @contextmanager
-    def view(self) -> Iterator[View]:
+    def view(self) -> AbstractContextManager[View]:
         """One moment of it.
 
         Raises:
             RequestError: There is none yet.
             StoreError: It cannot be read, or is of another version.
         """
-        with self._current().views() as view:
-            if not view.generation:
-                raise _missing()
-            yield view
+        return self._current().view()
+
+    def shared(self) -> View | None:
+        """The moment of it that all share who ask in this turn of the loop; None for whoever asks from a thread.
+
+        Raises:
+            RequestError, StoreError: See `view`.
+        """
+        if self._turns is None:
+            return None
+        turn = self._turns.now()
+        if self._shared is not None and self._shared[0] is turn:
+            return self._shared[1]
+        if not self._turns.at_end(self.part):
+            return None
+        with ExitStack() as stack:
+            view = stack.enter_context(self.view())
+            self.part()
+            self._shared = turn, view, stack.pop_all()
+            return view
+
+    def part(self) -> None:
+        """Ends what is shared."""
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            with suppress(StoreError):  # nothing was written
+                shared[2].close()
 
     def close(self) -> None:
         """Gives the database back."""
+        self.part()
         with self._lock:
             self._leave()
 
@@ -110,10 +148,11 @@ class Snapshots:
         with self._lock:
             if self._opened is None or self._opened.identity != identity:
                 self._leave()
+                self._another()
                 self._opened = self._open(identity)
             return self._opened
 
-    def _open(self, identity: _Identity) -> _Opened:
+    def _open(self, identity: FileIdentity | None) -> _Opened:
         place = self._place
         state = open_state(place.url, place.directory, create=False, book=SNAPSHOT, busy_s=READ_BUSY_S)
         if state.writable:  # an empty one in memory: nothing is there
@@ -121,14 +160,13 @@ class Snapshots:
             raise _missing()
         return _Opened(state, identity)
 
-    def _on_disk(self) -> _Identity:
+    def _on_disk(self) -> FileIdentity | None:
         if self._place.url != "sqlite":
             return None
-        try:
-            found = (self._place.directory / SNAPSHOT.file).stat()
-        except OSError:
-            raise _missing() from None
-        return found.st_dev, found.st_ino
+        found = file_identity(self._file)
+        if found is None:
+            raise _missing()
+        return found
 
     def _leave(self) -> None:
         if self._opened is not None:
@@ -149,17 +187,23 @@ class Stored:
         self._place = place
         self._shop = shop
         self._inbox_state = inbox
-        self._plain = Plain(inbox) if place.url == "sqlite" else None
+        turns = Turns()
+        self._plain = Plain(inbox, turns.now) if place.url == "sqlite" else None
         self._inbox = Inbox(inbox, self._plain)
-        self._snapshots = Snapshots(place)
-        self._counts_impressions = any(action.cap is not None for action in shop.actions.items)
+        self._snapshots = Snapshots(place, turns if place.url == "sqlite" else None, self._begin_anew)
+        self._as_of: tuple[str, datetime | None] = ("", None)
+        self._answers = Answers(shop)
+        self._orders = OrdersAtHand(place.url, place.directory, turns.now)
+        shown = any(action.cap is not None for action in shop.actions.items)
+        self._visitors = Visitors(self._inbox, self._orders, shop.overlay, shown=shown)
+        self._watch = InboxWatch(inbox, None if self.waits else place.directory)
 
     @property
     def waits(self) -> bool:
         """Whether the stores are on another machine."""
         return self._place.url != "sqlite"
 
-    def answer(self, question: Question, allow: Callable[[Person | None], None], *, now: datetime) -> Mapping[str, Any]:
+    def answer(self, question: Question, allow: Allow, *, now: datetime) -> dict[str, Any]:
         """The document of an answer, all of one generation.
 
         Raises:
@@ -167,22 +211,54 @@ class Stored:
             StoreError: Nothing can be read now.
             AccessError: What `allow` raised.
         """
-        with self._snapshots.view() as view:
-            person = view.person(question.user_token)
-            allow(person)
-            return answer(
-                question, self._known(view, question.user_token, person), self._shop, view, now=now
-            ).document()
+        document: dict[str, Any] = orjson.loads(self.told(question, allow, now=now).json)
+        return document
 
-    def _known(self, view: View, token: str, person: Person | None) -> Known:
-        """What is known of somebody; without her choice of consent there is no answer, so an error is not caught."""
-        tokens = {token} if person is None else {token, *view.tokens_of(person["person"])}
-        choice = self._inbox.choice(tokens)
-        return Known(
-            person=person,
-            choice=None if choice is None else choice.consent,
-            impressions=self._inbox.impressions(tokens) if self._counts_impressions else {},
-        )
+    def told(self, question: Question, allow: Allow, *, now: datetime) -> Told:
+        """The same as JSON; the same object where the answer is the same as before.
+
+        Raises:
+            RequestError, StoreError, AccessError: See `answer`.
+        """
+        view = self._snapshots.shared()
+        if view is not None and self._is_young(view, now):
+            try:
+                return self._told(view, question, allow, now)
+            except (sqlite3.Error, StoreError) as error:
+                self._snapshots.part()
+                raise error if isinstance(error, StoreError) else refused(error, self._place.directory) from error
+        looks = 0
+        while True:
+            looks += 1
+            with self._snapshots.view() as view:
+                told = self._told(view, question, allow, now)
+                if looks == _LOOKS or self._still_holds(view, now):
+                    return told
+
+    def _told(self, view: View, question: Question, allow: Allow, now: datetime) -> Told:
+        known = self._visitors.known(view, question.user_token, allow, now=now)
+        return self._answers.told(question, known, view, now=now)
+
+    def _is_young(self, view: View, now: datetime) -> bool:
+        """Whether the inbox surely has what a snapshot lacks; see `_still_holds`."""
+        if self._as_of[0] != view.as_of:
+            self._as_of = view.as_of, datetime.fromisoformat(view.as_of) if view.as_of else None
+        return self._as_of[1] is not None and now - self._as_of[1] < _SURELY_KEPT
+
+    def _still_holds(self, view: View, now: datetime) -> bool:
+        """Whether no run came in between snapshot and inbox: it may have dropped what the snapshot at hand lacks.
+
+        The snapshot is read first, since it says which tokens are hers. A run drops events only when a snapshot that
+        contains them is live, and only those that arrived two hours before: so where the run behind the snapshot is
+        younger, whatever that snapshot lacks is still there, and nobody has to look again.
+        """
+        if self._is_young(view, now):
+            return True
+        if (still := view.still_holds()) is not None:
+            return still
+        with self._snapshots.view() as again:
+            moments = [(one.generation, one.as_of, one.inbox()) for one in (view, again)]
+        return moments[0] == moments[1]
 
     def person(self, token: str) -> Person | None:
         """The stored document of the person that a token belongs to; None also where there is no snapshot yet."""
@@ -192,14 +268,17 @@ class Stored:
         except RequestError:
             return None
 
-    def tokens_of(self, token: str) -> frozenset[str]:
-        """Every token of the person that one belongs to, as far as the snapshot can be read."""
+    def tokens_of(self, token: str, *, now: datetime) -> frozenset[str]:
+        """The tokens of whoever is at one of them now, as far as the snapshot can be read."""
         try:
             with self._snapshots.view() as view:
-                person = view.person(token)
-                return frozenset({token}) | (frozenset() if person is None else view.tokens_of(person["person"]))
+                return self._visitors.here(view, token, now=now)
         except (RequestError, StoreError):
             return frozenset({token})
+
+    def _begin_anew(self) -> None:
+        self._answers = Answers(self._shop)
+        self._visitors.forget()
 
     def check(self) -> None:
         """Looks whether the stores can be used, before anybody asks; a snapshot may be missing still.
@@ -215,7 +294,7 @@ class Stored:
 
     def condition(self) -> Condition:
         """How the stores are."""
-        problems = [*self._inbox_problems()]
+        problems = [*self._watch.problems()]
         try:
             with self._snapshots.view() as view:
                 return Condition(generation=view.generation, as_of=view.as_of, problems=tuple(problems))
@@ -226,21 +305,11 @@ class Stored:
             structlog.get_logger("algosync.serve").error("the snapshot cannot be read", error=str(error))
         return Condition(problems=tuple(problems))
 
-    def _inbox_problems(self) -> Iterator[str]:
-        try:
-            with self._inbox_state.write():
-                pass
-        except StoreError as error:
-            structlog.get_logger("algosync.serve").error("the inbox cannot be written", error=str(error))
-            yield "the inbox cannot be written; see the server's log"
-            return
-        if not self.waits and shutil.disk_usage(self._place.directory).free < SPARE_BYTES:
-            yield "the disk of the inbox is full"
-
     def close(self) -> None:
         """Gives the snapshot back; the inbox belongs to who opened it."""
         if self._plain is not None:
             self._plain.close()
+        self._orders.close()
         self._snapshots.close()
 
 
@@ -251,7 +320,8 @@ def open_inbox(place: Place) -> Iterator[State]:
     Raises:
         StoreError: It cannot be opened.
     """
-    with open_state(place.url, place.directory, create=True, book=INBOX, busy_s=WRITE_BUSY_S) as state:
+    opened = partial(open_state, place.url, place.directory, create=True, book=INBOX, busy_s=WRITE_BUSY_S)
+    with Followed(place.directory / INBOX.file, opened) if place.url == "sqlite" else opened() as state:
         yield state
 
 

@@ -9,15 +9,22 @@ from typing import Final
 
 from algosync.catalog.paths import number, terms, text
 from algosync.errors import ConfigError
+from algosync.experience.arrivals import ArrivalRules
 from algosync.experience.content import OWN_LISTS
+from algosync.experience.overlay import OverlayRules
+from algosync.experience.session_weight import SessionRules
 from algosync.experience.shop import Rollout, ShopAnswers
 from algosync.payloads.boosts import ApplyPolicy
 from algosync.payloads.encode import OpaqueIds
+from algosync.profiles.conditions import Segments
+from algosync.profiles.moments import DAY_S
 from algosync.settings import rules as made
 from algosync.settings.models import Settings
-from algosync.settings.origins import IndexCatalogSettings
-from algosync.settings.shop import load_actions, load_segments
+from algosync.settings.origins import CollectorSourceSettings, IndexCatalogSettings
+from algosync.settings.shop import Draft, load_actions, load_segments, people_rules
 from algosync.sync.payloads import action_boosts, own_boosts, segment_payloads
+from algosync.sync.profiles import VALUES_KEPT
+from algosync.sync.tallies import rules_digest
 
 ANY_WORDS: Final = 1_000_000
 """More than any query has."""
@@ -26,18 +33,19 @@ _BARE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _UNQUOTABLE: Final = re.compile(r"[\"\\\x00-\x1f]")
 
 
-def shop_answers(settings: Settings, base: Path) -> ShopAnswers:
+def shop_answers(settings: Settings, base: Path, draft: Draft | None = None) -> ShopAnswers:
     """What a shop decided about its answers.
 
     Args:
         settings: The settings.
         base: The folder of the settings file.
+        draft: Segments and actions to lay over the shop's own.
 
     Raises:
         ConfigError: Settings, segments or actions are wrong.
     """
-    segments = load_segments(settings, base)
-    actions = load_actions(settings, base, segments)
+    segments = load_segments(settings, base, draft)
+    actions = load_actions(settings, base, segments, draft)
     slugs = {segment.slug: segment.id for segment in segments.items}
     ruled = {slugs[payload.slug] for payload in segment_payloads(segments, actions) if payload.boosts}
     key = made.hash_key(settings)
@@ -57,7 +65,41 @@ def shop_answers(settings: Settings, base: Path) -> ShopAnswers:
         curated=_curated(settings),
         list_size=settings.content.size,
         place=settings.related.place,
+        device=settings.related.device,
         recommendable=tuple(recommendable(settings)),
+        overlay=overlay_rules(settings, segments),
+    )
+
+
+def overlay_rules(settings: Settings, segments: Segments) -> OverlayRules | None:
+    """What events that no run has seen are judged by: all that the next run will judge them by.
+
+    None where nothing takes events out of the inbox, or where the collector renames its columns or values: what they
+    mean is then known to the next run alone.
+    """
+    collectors = [one for one in made.sources(settings) if isinstance(one, CollectorSourceSettings)]
+    if not collectors or collectors[0].columns or collectors[0].constants or collectors[0].values:
+        return None
+    [source], events, by_clock = collectors, settings.events, settings.state.as_of == "clock"
+    people = people_rules(settings, segments)
+    session = settings.profiles.session
+    return OverlayRules(
+        arrivals=ArrivalRules(
+            source=source.name,
+            consent_missing=events.consent_missing,
+            ignore_tokens=events.ignore.user_tokens,
+            context={key: (path,) for key, path in source.context.items()},
+            by_row=source.id == "row",
+            max_age_s=events.max_age_days * DAY_S if by_clock else None,
+            events_per_hour_max=people.events_per_hour_max,
+        ),
+        affinity=people.affinity,
+        readiness=people.readiness,
+        segments=segments,
+        session=SessionRules(weight=session.weight, half_life_minutes=session.half_life_minutes),
+        values_kept=VALUES_KEPT,
+        by_clock=by_clock,
+        counted_by=rules_digest(people.affinity, segments),
     )
 
 

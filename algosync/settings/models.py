@@ -1,6 +1,6 @@
 """What a shop configures: the TOML file, then the environment (ALGOSYNC_…, nested with __), read once.
 
-The models mirror the file, section by section. They hold no behaviour but validation; runtime.py turns them into the
+The models mirror the file, section by section. They hold no behaviour but validation; rules.py turns them into the
 small rule objects that each room defines for itself. load.py reads the file.
 """
 
@@ -170,12 +170,20 @@ class ContentSettings(Section):
     curated: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
+class SessionSettings(Section):
+    """How much the running session weighs in an answer, beside the profile that its events are part of already."""
+
+    weight: float = Field(default=0.8, ge=0, le=1)
+    half_life_minutes: float = Field(default=30, ge=1)
+
+
 class ProfilesSettings(Section):
     """How affinities age and when a profile is ready."""
 
     half_life_days: float = Field(default=30, ge=1)
     active_days: int = Field(default=90, ge=1)
     ready: ReadinessSettings = ReadinessSettings()
+    session: SessionSettings = SessionSettings()
 
 
 class SearchApplySettings(Section):
@@ -234,6 +242,7 @@ class RelatedSettings(Section):
     stop_words: Literal["english"] | None = "english"
     facets: tuple[str, ...] = ()
     place: str | None = None
+    device: str | None = None
 
 
 class ScheduleSettings(Section):

@@ -267,6 +267,7 @@ def related_rules(settings: Settings) -> RelatedRules:
         facets=tuple(names[facet] for facet in related.facets),
         category=None if category is None else names[category],
         place=related.place,
+        device=related.device,
         popularity=related.popularity,
         trending=related.trending,
     )
@@ -288,12 +289,20 @@ def not_heeded(settings: Settings) -> list[str]:
         ),
         "catalog.vector": (settings.catalog.vector is not None, "similarity is by text and facets"),
         "algolia.forget_api_key": (settings.algolia.forget_api_key is not None, "erasure is not here yet"),
-        "algolia.region": (settings.algolia.region is not None, "Insights and Personalization are not called yet"),
+        "algolia.region": (
+            settings.algolia.region is not None and not settings.serve.forward.enabled,
+            "only forwarding to Insights asks for it",
+        ),
     }
     for number, index in enumerate(settings.algolia.indices):
         set_here = sorted(index.model_fields_set & {"currency", "locale"})
         keys[f"algolia.indices[{number}].{' and '.join(set_here)}"] = (bool(set_here), "for your own reading")
     for number, source in enumerate(settings.sources):
         looks_back = isinstance(source, FilesSourceSettings) and _span(source.lookback) is not None
+        renamed = isinstance(source, CollectorSourceSettings) and bool(
+            source.columns or source.values or source.constants
+        )
+        waits = "events change no answer in real time, only after the next sync, which knows what these mean"
+        keys[f"sources[{number}].columns, values, constants"] = (renamed, waits)
         keys[f"sources[{number}].lookback"] = (looks_back, "files that changed are read again in any case")
     return [f"{key}: {reason}" for key, (is_set, reason) in keys.items() if is_set]

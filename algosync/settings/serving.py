@@ -10,7 +10,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from algosync.settings.origins import Section
 
@@ -28,6 +28,20 @@ class RateSettings(Section):
     burst: int = Field(ge=1)
 
 
+class ForwardSettings(Section):
+    """Sending on to Algolia Insights what the collector takes in its place.
+
+    Attributes:
+        enabled: Whether; with a storefront that sends to Algolia too, each event would count twice there.
+        segment: Whether also what comes by Segment's webhook.
+        backlog_max: Events that may wait for Insights; beyond, the oldest are given up, and counted.
+    """
+
+    enabled: bool = False
+    segment: bool = False
+    backlog_max: int = Field(default=1_000_000, ge=1000)
+
+
 class ServeSettings(Section):
     """The HTTP API.
 
@@ -41,6 +55,8 @@ class ServeSettings(Section):
         trusted_proxies: Addresses whose X-Forwarded-For is believed.
         backends: Networks of the shop's own servers, whose requests are not counted by address.
         per_address, per_visitor: How often each may ask.
+        inbox_max_events, inbox_max_mb: What may wait for the worker; beyond, events are refused (503) until it has run.
+        forward: Sending events on to Algolia Insights.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -54,6 +70,18 @@ class ServeSettings(Section):
     backends: tuple[str, ...] = ()
     per_address: RateSettings = RateSettings(per_second=50, burst=100)
     per_visitor: RateSettings = RateSettings(per_second=10, burst=50)
+    inbox_max_events: int = Field(default=5_000_000, ge=1000)
+    inbox_max_mb: int = Field(default=10_000, ge=10)
+    forward: ForwardSettings = ForwardSettings()
+
+    @model_validator(mode="after")
+    def _backlog_fits(self) -> ServeSettings:
+        if self.forward.enabled and self.forward.backlog_max * 2 > self.inbox_max_events:
+            raise ValueError(
+                "forward.backlog_max must be half of inbox_max_events at most:"
+                " what waits for Insights must not keep the collector from taking events"
+            )
+        return self
 
     @field_validator("allow_origins")
     @classmethod

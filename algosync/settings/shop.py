@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,9 @@ from algosync.sync.cycle import ShopRules
 from algosync.sync.payloads import segment_payloads
 from algosync.sync.profiles import PeopleRules
 from algosync.sync.users import UsersSource
+
+DRAFTED = "the draft"
+"""What errors call a document that was pasted."""
 
 
 def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family, ...] = ()) -> ShopRules:
@@ -91,27 +94,53 @@ def people_rules(settings: Settings, segments: Segments) -> PeopleRules:
     )
 
 
-def load_segments(settings: Settings, base: Path) -> Segments:
-    """The shop's segments; none where no file is named."""
-    if settings.segments.file is None:
+Draft = Mapping[str, Mapping[str, Any]]
+"""`segments` and `actions` by id, laid over those of the shop's files; never kept."""
+
+
+def load_segments(settings: Settings, base: Path, draft: Draft | None = None) -> Segments:
+    """The shop's segments and those of a draft; none where no file is named and nothing drafted.
+
+    Raises:
+        ConfigError: Something is wrong; all of it is named, each with its path in the document.
+    """
+    drafted = (draft or {}).get("segments") or {}
+    if settings.segments.file is None and not drafted:
         return Segments()
-    path = base / settings.segments.file
+    own = {} if settings.segments.file is None else _document(base / settings.segments.file)
     names = made.facet_names(settings)
     facet = settings.segments.affinity_facet
     return parse_segments(
-        _document(path),
+        {**own, **drafted} if drafted else own,
         affinity_facet=None if facet is None else names[facet],
         facets=sorted(names.values()),
         never=made.never(settings),
-        where=str(settings.segments.file),
+        where=DRAFTED if drafted else str(settings.segments.file),
     )
 
 
-def load_actions(settings: Settings, base: Path, segments: Segments) -> Actions:
-    """The shop's actions; none where no file is named."""
-    if settings.actions.file is None:
+def load_actions(settings: Settings, base: Path, segments: Segments, draft: Draft | None = None) -> Actions:
+    """The shop's actions and those of a draft; none where no file is named and nothing drafted.
+
+    Raises:
+        ConfigError: Something is wrong; all of it is named, each with its path in the document.
+    """
+    drafted = (draft or {}).get("actions") or {}
+    if settings.actions.file is None and not drafted:
         return Actions()
-    return parse_actions(_document(base / settings.actions.file), segments=segments, where=str(settings.actions.file))
+    own = {} if settings.actions.file is None else _document(base / settings.actions.file)
+    where = DRAFTED if drafted else str(settings.actions.file)
+    return parse_actions({**own, **drafted} if drafted else own, segments=segments, where=where)
+
+
+def documents(settings: Settings, base: Path) -> Draft:
+    """What the shop's files of segments and actions hold, such as can be laid over others.
+
+    Raises:
+        ConfigError: One cannot be read.
+    """
+    files = {"segments": settings.segments.file, "actions": settings.actions.file}
+    return {name: {} if file is None else _document(base / file) for name, file in files.items()}
 
 
 def _document(path: Path) -> Any:

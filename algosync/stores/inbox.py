@@ -7,74 +7,57 @@ smaller one still to come. What an event means is not decided here.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, RowMapping, Select, String, Table, and_, bindparam, delete, func, or_, select
+from sqlalchemy import Connection, Select, Table, and_, delete, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from algosync.stores.forwarding import Forwarding, forget_aside, not_forwarded
 from algosync.stores.inbox_tables import choices, impressions, inbox, meta, metadata
-from algosync.stores.plain import Asked, Plain
+from algosync.stores.inbox_visitor import (
+    CHOICE,
+    LATELY,
+    SEQ_MAX,
+    Choice,
+    Collected,
+    Consent,
+    Lately,
+    collected,
+    events,
+    identity_of,
+    lately,
+    millis,
+    moment,
+    pairs,
+    stretch,
+)
+from algosync.stores.plain import Plain
 from algosync.stores.state import Book, State
 
-Consent = Literal["for_you", "not_personalized"]
+__all__ = ["IMPRESSIONS_KEPT", "INBOX", "KEPT", "SEQ_MAX", "Choice", "Collected", "Consent", "Inbox", "Lately"]
 
 IMPRESSIONS_KEPT: Final = 1000
 """Of one action and visitor; older ones are forgotten."""
 
-_BY_EVENT: Final = "event"
-_CHOICE: Final = "pageview"  # Insights has no such type, so that no event from outside is taken for a choice
-_DROP_AT_ONCE: Final = 5000  # a longer transaction would make those who append wait
-_MILLISECOND: Final = timedelta(milliseconds=1)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+KEPT: Final = timedelta(hours=2)
+"""How long events stay, though a snapshot contains them: the weight that a session has besides is made of the session's
+events one by one, and no snapshot holds these. Of a longer session the last two hours speak."""
+KEPT_MAX: Final = 1_000_000
+"""Of the events that stay though they may go, for the time they arrived; a busy shop's would fill the inbox."""
 
-# Made once: building a statement costs more than running it. Nearly everybody has one token, or two.
-_TWO: Final = (bindparam("one", type_=String), bindparam("other", type_=String))
-_CHOSEN: Final = Asked(
-    select(choices.c.consent, choices.c.at_ms, choices.c.source).where(or_(*(choices.c.token == t for t in _TWO)))
-)
-_SHOWN: Final = Asked(
-    select(impressions.c.at_ms, impressions.c.seq, impressions.c.action).where(
-        or_(*(impressions.c.token == t for t in _TWO))
-    )
-)
+_BY_EVENT: Final = "event"
+_DROP_AT_ONCE: Final = 5000  # a longer transaction would make those who append wait
 
 INBOX = Book(file="inbox.sqlite", metadata=metadata, meta=meta, version=1, lock=7_411_020_532)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """One event of the inbox.
-
-    Attributes:
-        seq: Its sequence number; later events have greater ones.
-        id: What it is known by whenever it is read or sent again: see `Inbox.after`.
-        received_ms: When it arrived, in epoch milliseconds.
-        event: The event, in the fields of Insights.
-    """
-
-    seq: int
-    id: str
-    received_ms: int
-    event: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What a visitor chose, when, and where she was asked."""
-
-    consent: Consent
-    at: datetime
-    source: str
 
 
 @dataclass(slots=True)
@@ -96,16 +79,18 @@ class Inbox:
 
     def __init__(self, state: State, plain: Plain | None = None) -> None:
         self._state = state
+        self._plain = plain
         self._moment: Callable[[], AbstractContextManager[Connection | sqlite3.Connection]] = (
             state.read if plain is None else plain.moment
         )
         self._turn = Lock()
         self._waiting: SimpleQueue[_Parcel] = SimpleQueue()
+        self.forwarding = Forwarding(state, self._turn)
 
     def identity(self) -> str | None:
         """What tells this inbox from one that stood in its place before; None before the first event."""
-        with self._state.read() as connection:
-            return _identity(connection)
+        with self._moment() as connection:
+            return identity_of(connection)
 
     def append(self, events: Sequence[Mapping[str, Any]], received_at: datetime) -> int:
         """Takes events in, all or none; they are on the disk when this returns.
@@ -157,29 +142,86 @@ class Inbox:
 
     def of_tokens(self, tokens: Iterable[str], after: int) -> list[Collected]:
         """The events of a visitor's tokens that follow a sequence number, in order."""
-        known = sorted(set(tokens))
-        hers = or_(inbox.c.token.in_(known), inbox.c.auth.in_(known))
-        return self._collected(select(inbox).where(inbox.c.seq > after, hers).order_by(inbox.c.seq))
+        with self._moment() as connection:
+            return events(connection, tokens, after)
 
-    def drop(self, up_to: int) -> int:
+    def stretch(self, tokens: Iterable[str], after: int, up_to: int, most: int, *, newest: bool) -> list[Collected]:
+        """Some events of a visitor's tokens, in order; see `inbox_visitor.stretch`."""
+        with self._moment() as connection:
+            return stretch(connection, tokens, (after, up_to), most, newest=newest)
+
+    def visitor(self, tokens: Iterable[str], after: int, *, shown: bool = True) -> Lately:
+        """What there is of a visitor, but for her events themselves: those are read by `of_tokens`.
+
+        Args:
+            tokens: Hers; one or two are looked up by one statement, and more within one transaction.
+            after: Of her events those are marked that follow this sequence number.
+            shown: Whether impressions are wanted.
+        """
+        hers = frozenset(tokens)
+
+        def read(connection: Connection | sqlite3.Connection) -> Lately:
+            given = [{**pair, "after": after} for pair in pairs(hers)]
+            if len(given) > 1 and isinstance(connection, sqlite3.Connection):
+                connection.execute("BEGIN")
+            return lately([row for pair in given for row in LATELY[shown].rows(connection, pair)])
+
+        if self._plain is not None:
+            return self._plain.once((hers, after, shown), read)
+        with self._moment() as connection:
+            return read(connection)
+
+    def drop(self, up_to: int, received_before: datetime | None = None) -> int:
         """Forgets the events up to and including a sequence number, in short transactions.
+
+        What is to be sent on to Insights stays until it was: see `stores.forwarding`.
+
+        Args:
+            up_to: The last number that may go.
+            received_before: From the first event on that arrived then or later all stay, but for those more than
+                KEPT_MAX below `up_to`; None for none.
 
         Returns:
             How many there were.
         """
+        if received_before is not None:
+            up_to = min(up_to, max(self._before(received_before), up_to - KEPT_MAX))
         dropped = 0
         while True:
             with self._state.write() as connection:
+                sent_on = not_forwarded(connection)
+                up_to = up_to if sent_on is None else min(up_to, sent_on)
                 oldest = select(inbox.c.seq).where(inbox.c.seq <= up_to).order_by(inbox.c.seq).limit(_DROP_AT_ONCE)
                 last = connection.scalar(select(func.max(oldest.subquery().c.seq)))
                 if last is None:
                     return dropped
                 dropped += connection.execute(delete(inbox).where(inbox.c.seq <= last)).rowcount
 
+    def _before(self, moment: datetime) -> int:
+        """The number before the first event that arrived at a moment or later; that of the last one without any."""
+        later = select(inbox.c.seq).where(inbox.c.received_ms >= millis(moment)).order_by(inbox.c.seq).limit(1)
+        with self._state.read() as connection:
+            first = connection.scalar(later)
+            return int(connection.scalar(select(func.max(inbox.c.seq))) or 0) if first is None else first - 1
+
     def size(self) -> int:
         """How many events wait."""
         with self._state.read() as connection:
             return int(connection.scalar(select(func.count()).select_from(inbox)) or 0)
+
+    def extent(self) -> tuple[int, int]:
+        """How many events lie here, at most: numbers that were never given count too; and in how many bytes."""
+        sizes = {
+            "sqlite": "SELECT (page_count - freelist_count) * page_size FROM"
+            " pragma_page_count, pragma_freelist_count, pragma_page_size",
+            "postgresql": "SELECT pg_total_relation_size('inbox')",
+        }
+        with self._state.read() as connection:
+            # Each by itself: a statement that asks for both ends walks through all that lies between.
+            last = connection.scalar(select(func.max(inbox.c.seq)))
+            first = connection.scalar(select(func.min(inbox.c.seq)))
+            size = connection.scalar(text(sizes[self._state.dialect]))
+        return (0 if last is None else last - first + 1), int(size)
 
     def put_choice(self, token: str, choice: Choice, also: Iterable[str] = ()) -> int:
         """Keeps a visitor's choice, and tells it to the log as an event of her session.
@@ -193,10 +235,10 @@ class Inbox:
             The sequence number of that event.
         """
         event = {
-            "eventType": _CHOICE,
+            "eventType": CHOICE,
             "userToken": token,
             "consent": choice.consent,
-            "timestamp": _millis(choice.at),
+            "timestamp": millis(choice.at),
         }
         with self._turn, self._state.write() as connection:
             _choose(connection, dict.fromkeys(sorted({token, *also}), choice))
@@ -204,33 +246,26 @@ class Inbox:
 
     def choice(self, tokens: Iterable[str]) -> Choice | None:
         """The latest choice of a visitor, by any of her tokens."""
-        found: list[Choice] = []
-        with self._moment() as connection:
-            for one, other in _pairs(tokens):
-                rows = _CHOSEN.rows(connection, {"one": one, "other": other})
-                found += (Choice(consent=consent, at=_moment(at), source=source) for consent, at, source in rows)
-        return max(found, key=lambda choice: (choice.at, choice.consent), default=None)
+        return self.visitor(tokens, 0, shown=False).choice
+
+    def choices(self, tokens: Iterable[str]) -> dict[str, Choice]:
+        """What was chosen by each of some tokens, as far as anything was."""
+        with self._state.read() as connection:
+            return _choices(connection, sorted(set(tokens)))
 
     def put_impression(self, token: str, action: str, at: datetime) -> None:
         """Keeps that a visitor was shown an action's message."""
         same = and_(impressions.c.token == token, impressions.c.action == action)
         numbers = select(impressions.c.seq).where(same).order_by(impressions.c.seq.desc())
         with self._turn, self._state.write() as connection:
-            connection.execute(impressions.insert().values(token=token, action=action, at_ms=_millis(at)))
+            connection.execute(impressions.insert().values(token=token, action=action, at_ms=millis(at)))
             oldest = connection.scalar(numbers.offset(IMPRESSIONS_KEPT).limit(1))
             if oldest is not None:
                 connection.execute(delete(impressions).where(same, impressions.c.seq <= oldest))
 
-    def impressions(self, tokens: Iterable[str]) -> dict[str, list[datetime]]:
+    def impressions(self, tokens: Iterable[str]) -> Mapping[str, Sequence[datetime]]:
         """When a visitor was shown which action's message, by action, in order."""
-        rows: list[tuple[int, int, str]] = []
-        with self._moment() as connection:
-            for one, other in _pairs(tokens):
-                rows += map(tuple, _SHOWN.rows(connection, {"one": one, "other": other}))
-        shown: dict[str, list[datetime]] = {}
-        for at, _, action in sorted(rows):
-            shown.setdefault(action, []).append(_moment(at))
-        return shown
+        return self.visitor(tokens, 0).impressions
 
     def forget(self, tokens: Iterable[str]) -> int:
         """Takes away everything of a visitor: her events, choice and impressions.
@@ -244,26 +279,23 @@ class Inbox:
             gone = connection.execute(delete(inbox).where(hers)).rowcount
             for table in (choices, impressions):
                 connection.execute(delete(table).where(table.c.token.in_(known)))
+            forget_aside(connection, known)
         return gone
 
     def _collected(self, query: Select[Any]) -> list[Collected]:
         with self._state.read() as connection:
-            identity = _identity(connection) or ""
-            return [_row(row, identity) for row in connection.execute(query).mappings()]
-
-
-def _identity(connection: Connection) -> str | None:
-    return connection.scalar(select(meta.c.value).where(meta.c.key == "identity"))
+            identity = identity_of(connection) or ""
+            return [collected(tuple(row), identity) for row in connection.execute(query)]
 
 
 def _append(connection: Connection, events: Sequence[Mapping[str, Any]], received_at: datetime) -> int:
     if not events:
         return int(connection.scalar(select(func.max(inbox.c.seq))) or 0)
-    if _identity(connection) is None:
+    if identity_of(connection) is None:
         connection.execute(meta.insert().values(key="identity", value=uuid4().hex))
     named = (event.get(name) for event in events for name in ("userToken", "authenticatedUserToken"))
     chosen = _choices(connection, sorted({token for token in named if token}))
-    received = _millis(received_at)
+    received = millis(received_at)
     rows = [
         {
             "received_ms": received,
@@ -286,9 +318,9 @@ def _said(
     said: dict[str, Choice] = {}
     for event in events:
         token, consent = event["userToken"], event.get("consent")
-        if consent is None or event["eventType"] == _CHOICE:
+        if consent is None or event["eventType"] == CHOICE:
             continue
-        at = _moment(min(event.get("timestamp", _millis(received_at)), _millis(received_at)))
+        at = moment(min(event.get("timestamp", millis(received_at)), millis(received_at)))
         before = said.get(token) or chosen.get(token)
         refuses = consent == "not_personalized" and (before is None or before.consent != consent)
         takes_back = consent == "for_you" and before is not None and before.source == _BY_EVENT
@@ -299,7 +331,7 @@ def _said(
 
 def _choose(connection: Connection, made: Mapping[str, Choice]) -> None:
     rows = [
-        {"token": token, "consent": choice.consent, "at_ms": _millis(choice.at), "source": choice.source}
+        {"token": token, "consent": choice.consent, "at_ms": millis(choice.at), "source": choice.source}
         for token, choice in made.items()
     ]
     if rows:
@@ -321,42 +353,9 @@ def _choices(connection: Connection, tokens: Sequence[str]) -> dict[str, Choice]
     for start in range(0, len(tokens), 500):  # SQLite counts the parameters of a statement
         query = select(choices).where(choices.c.token.in_(tokens[start : start + 500]))
         for row in connection.execute(query).mappings():
-            found[row["token"]] = Choice(consent=row["consent"], at=_moment(row["at_ms"]), source=row["source"])
+            found[row["token"]] = Choice(consent=row["consent"], at=moment(row["at_ms"]), source=row["source"])
     return found
-
-
-def _pairs(tokens: Iterable[str]) -> Iterator[tuple[str, str]]:
-    known = sorted(set(tokens))
-    for place in range(0, len(known), 2):
-        yield known[place], known[min(place + 1, len(known) - 1)]
-
-
-def _row(row: RowMapping, identity: str) -> Collected:
-    event = orjson.loads(row["event"])
-    if "eventID" in event:
-        known_by = f"id:{row['token']}:{event['eventID']}"
-    elif "timestamp" in event:
-        known_by = f"sent:{_digest(event)}"
-    else:
-        known_by = f"seq:{identity}:{row['seq']}"
-    return Collected(seq=row["seq"], id=known_by, received_ms=row["received_ms"], event=event)
-
-
-def _digest(event: Mapping[str, Any]) -> str:
-    """Of what was sent: consent may have been added here, and be another when the event is sent again."""
-    sent = event
-    if event["eventType"] != _CHOICE:
-        sent = {name: value for name, value in event.items() if name != "consent"}
-    return hashlib.blake2b(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def _insert(connection: Connection) -> Callable[[Table], Any]:
     return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-
-
-def _millis(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MILLISECOND
-
-
-def _moment(millis: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=millis)

@@ -38,3 +38,14 @@ impressions = Table(
     Column("at_ms", BigInteger, nullable=False),
     Index("impressions_token", "token", "action"),
 )
+# Made when forwarding is first switched on, so that an inbox of an earlier version need not be brought up to date.
+of_forwarding = MetaData()
+aside = Table(
+    "forwarding_refused",
+    of_forwarding,
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("token", String, nullable=False),
+    Column("auth", String),
+    Column("reason", Text, nullable=False),
+    Column("event", Text, nullable=False),
+)

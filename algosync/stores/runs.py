@@ -61,6 +61,12 @@ def last_runs(state: State, limit: int = 5) -> list[Run]:
     return [_run(row) for row in found]
 
 
+def run_at(state: State, moment: datetime) -> Run | None:
+    """The last run that had made a snapshot by a moment; None where that one is forgotten, or none had."""
+    made = (run for run in last_runs(state, KEPT) if run.as_of is not None and run.outcome == "done")
+    return next((run for run in made if (run.finished_at or run.started_at) <= moment), None)
+
+
 def operations_since(state: State, now: datetime, span: timedelta) -> int:
     """How many operations runs have pushed that ended within the last span, or began in it where no end is known."""
     return sum(

@@ -5,8 +5,9 @@ One table of small documents, so that one comparison finds what changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -20,6 +21,10 @@ COUNT = "count:"
 """Begins the kind of an index's numbers of products; the empty name is all of them."""
 DECLARED = "declared"
 """Kind of the attributes that an index declares for faceting."""
+OVERVIEW = "overview"
+"""Kind of the one document of sums over everybody, and of people to preview the shop as."""
+PRODUCT = "product"
+"""Kind of what a product gives to affinities and facts, by every id by which an event may name it."""
 
 Row = tuple[str, str, str]
 """Kind, name and document."""
@@ -32,19 +37,36 @@ class Stocktaking:
     Args:
         mark: Digest of what the rows are made from; nothing is compared where it is the mark of last time.
         rows: Makes them.
+        beside: What is made from something else, by its kind, and so has a mark of its own; none of it is in `rows`.
     """
 
     mark: str
     rows: Callable[[], Iterable[Row]]
+    beside: Mapping[str, Stocktaking] = field(default_factory=dict)
 
 
-def put(connection: Connection, rows: Iterable[Row]) -> int:
-    """Makes the shelf hold these rows and nothing else; writes only what differs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A stretch of the shelf: one kind, or all but some kinds."""
+
+    only: str | None = None
+    without: frozenset[str] = frozenset()
+
+
+ALL: Final = Stretch()
+
+
+def put(connection: Connection, rows: Iterable[Row], stretch: Stretch = ALL) -> int:
+    """Makes a stretch of the shelf hold these rows and nothing else; writes only what differs.
 
     Returns:
         How many rows changed, came or went.
     """
-    old = {(row.kind, row.name): row.doc for row in connection.execute(select(shelf))}
+    if stretch.only is None:
+        held = select(shelf).where(shelf.c.kind.not_in(sorted(stretch.without)))
+    else:
+        held = select(shelf).where(shelf.c.kind == stretch.only)
+    old = {(row.kind, row.name): row.doc for row in connection.execute(held)}
     changed, new = [], []
     for kind, name, doc in rows:
         before = old.pop((kind, name), None)

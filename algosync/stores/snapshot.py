@@ -15,10 +15,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from algosync.stores.shelf import Stocktaking, put
+from algosync.stores.shelf import Stocktaking, Stretch, put
 from algosync.stores.snapshot_tables import memberships, meta, metadata, people, tokens
 from algosync.stores.state import Book, State
-from algosync.stores.view import SHELF_MARK, Kept, View
+from algosync.stores.tallies import Tallies, mark_of, renew
+from algosync.stores.view import SHELF_MARK, TALLIES_MARK, Kept, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Delta:
         as_of: ISO 8601 moment the documents describe; the date of entry and leaving.
         extra: What else to note, by key; noted even where nothing else changed.
         shelf: What answers look up besides people; None leaves it as it is.
+        counted: What overlays are made from; None leaves it as it is.
     """
 
     people: Mapping[str, Mapping[str, Any]]
@@ -50,9 +52,10 @@ class Delta:
     as_of: str
     extra: Mapping[str, str] = field(default_factory=dict)
     shelf: Stocktaking | None = None
+    counted: Tallies | None = None
 
 
-SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=2, extends=(1,))
+SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=3, extends=(1, 2))
 
 
 class Snapshot:
@@ -105,7 +108,12 @@ class Snapshot:
     def about(self) -> dict[str, str]:
         """The snapshot's generation, as_of and whatever else its run noted."""
         with self.view() as view:
-            return {key: value for key, value in view.about.items() if key != SHELF_MARK}
+            return view.about
+
+    def tallies_mark(self) -> str:
+        """What the tallies were made from; "" where there are none."""
+        with self._state.read() as connection:
+            return mark_of(connection)
 
     def counts(self) -> dict[str, int]:
         """People, and members by segment."""
@@ -137,7 +145,9 @@ class Snapshot:
             _leave_and_enter(connection, delta)
             moved = len(changed) + len(new) + len(gone)
             stocked = _restock(connection, delta.shelf)
-            _note(connection, delta, moved=bool(moved or links or stocked or delta.entered or delta.left))
+            counted = 0 if delta.counted is None else renew(connection, delta.counted)
+            changes = (moved, links, stocked, counted, delta.entered, delta.left)
+            _note(connection, delta, moved=any(map(bool, changes)))
         return moved
 
 
@@ -190,8 +200,19 @@ def _leave_and_enter(connection: Any, delta: Delta) -> None:
 
 def _restock(connection: Connection, fresh: Stocktaking | None) -> int:
     """Brings the shelf up to date, where what it is made from has changed at all."""
-    mark = connection.scalar(select(meta.c.value).where(meta.c.key == SHELF_MARK))
-    return 0 if fresh is None or fresh.mark == mark else put(connection, fresh.rows())
+    if fresh is None:
+        return 0
+    notes: dict[str, str] = {row.key: row.value for row in connection.execute(select(meta))}
+    stretches = {SHELF_MARK: Stretch(without=frozenset(fresh.beside))}
+    stretches |= {_shelf_mark(kind): Stretch(only=kind) for kind in fresh.beside}
+    stock = {SHELF_MARK: fresh, **{_shelf_mark(kind): part for kind, part in fresh.beside.items()}}
+    return sum(
+        put(connection, part.rows(), stretches[key]) for key, part in stock.items() if notes.get(key) != part.mark
+    )
+
+
+def _shelf_mark(kind: str) -> str:
+    return f"{SHELF_MARK}:{kind}"
 
 
 def _note(connection: Connection, delta: Delta, *, moved: bool) -> None:
@@ -200,6 +221,9 @@ def _note(connection: Connection, delta: Delta, *, moved: bool) -> None:
     fresh = dict(delta.extra)
     if delta.shelf is not None:
         fresh[SHELF_MARK] = delta.shelf.mark
+        fresh |= {_shelf_mark(kind): part.mark for kind, part in delta.shelf.beside.items()}
+    if delta.counted is not None:
+        fresh[TALLIES_MARK] = delta.counted.mark
     if moved:
         fresh |= {"generation": str(int(notes.get("generation", "0")) + 1), "as_of": delta.as_of}
     changed = {key: value for key, value in fresh.items() if notes.get(key) != value}

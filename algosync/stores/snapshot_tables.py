@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, MetaData, String, Table, Text
+from sqlalchemy import Column, Index, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -39,4 +39,26 @@ shelf = Table(
     Column("name", String, primary_key=True),
     Column("doc", Text, nullable=False),  # JSON
     sqlite_with_rowid=False,
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("name", String, primary_key=True),  # of a person, or of a token
+    Column("kind", String, primary_key=True),
+    Column("doc", LargeBinary, nullable=False),  # compressed
+)
+standings = Table(
+    "standings",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("owner", String),  # who is logged in now
+    Column("doc", Text, nullable=False),
+    Index("standings_owner", "owner"),
+)
+entered = Table(
+    "entered",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("doc", Text, nullable=False),  # JSON
 )

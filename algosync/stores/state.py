@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from algosync.errors import StoreError
-from algosync.stores.tables import SCHEMA_VERSION, meta, metadata
+from algosync.stores.tables import EXTENDS, SCHEMA_VERSION, meta, metadata
 
 _BUSY_S = 30.0
 _LOCK = 7_411_020_531  # a number of our own for PostgreSQL's advisory locks
@@ -77,6 +77,9 @@ class State:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": self._lock})
             yield connection
 
+    def follow(self) -> None:
+        """Looks whether the database is still where it was opened; only `Followed` states ever move."""
+
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
@@ -116,7 +119,7 @@ class Book:
     lock: int = _LOCK
 
 
-STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION)
+STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION, extends=EXTENDS)
 
 
 def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE, busy_s: float = _BUSY_S) -> State:

@@ -19,7 +19,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+EXTENDS = (1,)
+"""Versions that lack nothing but the tables `settings`, `settings_used` and `orders`."""
 
 metadata = MetaData()
 
@@ -103,4 +105,32 @@ runs = Table(
     Column("as_of", String),
     Column("outcome", String, nullable=False),
     Column("report", Text, nullable=False),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("first_at", String, nullable=False),  # of the first run that they made
+    Column("doc", Text, nullable=False),  # JSON, without any secret
+)
+
+settings_used = Table(
+    "settings_used",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("at", String, nullable=False),  # of the first run that they made after others had made the one before
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("person", String, nullable=False),  # whom the order is about
+    Column("name", String, nullable=False),  # she herself, or a token that was hers alone when it was given
+    Column("kind", String, nullable=False),  # reset | suppress | lift
+    Column("at", String, nullable=False),
+    Index("orders_name", "name"),
+    sqlite_autoincrement=True,
 )

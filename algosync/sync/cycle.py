@@ -25,7 +25,10 @@ from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family, OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import Actions
+from algosync.stores.shelf import OVERVIEW
 from algosync.stores.snapshot import Delta, Snapshot
+from algosync.stores.tallies import Tallies
+from algosync.stores.view import COUNTED_BY
 from algosync.sync.catalog import (
     EventStock,
     FixedStock,
@@ -41,6 +44,8 @@ from algosync.sync.digests import digest
 from algosync.sync.drain import Drained, drained
 from algosync.sync.history import changes
 from algosync.sync.ledger import Ledger
+from algosync.sync.orders import HEEDED, forgotten, read_orders
+from algosync.sync.overview import summed_up
 from algosync.sync.payloads import Desired, Terms, desired, loose_boosts, product_columns
 from algosync.sync.plan import Plan, Prices, plan
 from algosync.sync.profiles import Census, People, PeopleRules, census, documents, lent, links, people, pushable
@@ -49,6 +54,7 @@ from algosync.sync.related import Evidence, RelatedItems, RelatedRules, find
 from algosync.sync.results import Results
 from algosync.sync.shelf import stocktaking
 from algosync.sync.stages import Stages
+from algosync.sync.tallies import Counted, Ground, tallied
 from algosync.sync.there import there
 from algosync.sync.users import UsersSource, read_users
 
@@ -202,22 +208,30 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         log.view(backend.con)
         tokens = log.ids("token")
         names = dict(zip(tokens["id"].to_pylist(), tokens["value"].to_pylist(), strict=True))
-        told, unknown = read_users(rules.users, {name: number for number, name in names.items()})
+        numbers = {name: number for number, name in names.items()}
+        orders = read_orders(log)
+        told, unknown = read_users(rules.users, numbers)
         judged = replace(rules.people, policy=common_policy(rules.people.policy, observed.settings))
-        tables = census(backend, backend.table("events"), judged, as_of=as_of, users=told if rules.users else None)
+        given, ordered = told if rules.users else None, orders.table(numbers)
+        tables = census(backend, backend.table("events"), judged, as_of=as_of, users=given, orders=ordered)
     with hands.stages.stage("segments", "Judging segments"):
-        previous = hands.results.integers()
+        heeded = int(hands.snapshot.about().get(HEEDED, 0))
+        previous = forgotten(hands.results.integers(), orders.anew(heeded), numbers)
         found = people(backend, tables, judged, as_of=as_of, previous=previous, names=names)
         docs = dict(documents(found, judged))
         linked = links(found, docs)
         before = hands.snapshot.members()
         entered, left = changes(backend, before, found, tables.known, judged.segments, as_of)
-        notes = {} if emptied is None else emptied.notes()
+        notes = {HEEDED: str(orders.last), **({} if emptied is None else emptied.notes())}
         delta = Delta(people=docs, tokens=linked, entered=entered, left=left, as_of=as_of.isoformat(), extra=notes)
     with hands.stages.stage("related", "Finding related items"):
         catalog = stock.catalog()
         items = _related(rules, hands, catalog, tables, found, as_of)
-        delta = replace(delta, shelf=stocktaking(catalog, items, observed, rules.related.category))
+        inputs = digest(log.version(), found.members, found.visitors)
+        beside = {OVERVIEW: summed_up(backend, tables, docs, judged.segments, inputs=inputs, as_of=as_of)}
+        delta = replace(
+            delta, shelf=stocktaking(catalog, items, observed, rules.related.category, beside, _counted(judged))
+        )
     knowledge = Knowledge(
         as_of=as_of,
         catalog=catalog,
@@ -240,13 +254,34 @@ def keep(hands: Hands, found: Knowledge, observed: Observed) -> int:
         How many people's documents changed.
     """
     with hands.stages.stage("keep", "Keeping profiles and lists"):
-        moved = hands.snapshot.publish(found.delta)
+        counted, left = _tallied(hands, found)
+        notes = {**found.delta.extra, COUNTED_BY: left.rules}
+        moved = hands.snapshot.publish(replace(found.delta, counted=counted, extra=notes))
+        hands.results.save_counted(left)
         hands.results.save(found.people.integers, found.related, found.catalog)
         if observed.state is not None:
             hands.results.save_read(found.catalog, observed.versions, observed.state)
         if found.drained is not None:
-            found.drained.drop()
+            found.drained.drop(hands.now)
     return moved
+
+
+def _counted(rules: PeopleRules) -> set[str]:
+    """The facets that affinities and facts are made from."""
+    return {*rules.affinity.facets, *(facet for fact in rules.segments.facts for facet, _ in fact.facets)}
+
+
+def _tallied(hands: Hands, found: Knowledge) -> tuple[Tallies, Counted]:
+    """What overlays are made from, ready before anything is published."""
+    log = hands.writer.log
+    ground = Ground(
+        backend=hands.backend,
+        tables=found.tables,
+        rules=found.rules,
+        tokens=log.ids("token"),
+        objects=log.ids("object"),
+    )
+    return tallied(ground, hands.results.counted(), hands.snapshot.tallies_mark())
 
 
 def _related(
@@ -255,7 +290,10 @@ def _related(
     """Related items; those of the last run where nothing that they come from has changed."""
     moment = as_of.date() if rules.as_of == "clock" else as_of
     pace = rules.people.events_per_hour_max
-    inputs = digest(catalog.to_table(), found.members, rules.related, pace, moment, hands.writer.log.version())
+    ordered = () if tables.orders is None else (tables.orders.order_by("named").to_pyarrow(),)
+    inputs = digest(
+        catalog.to_table(), found.members, rules.related, pace, moment, hands.writer.log.version(), *ordered
+    )
     previous = hands.results.related(catalog)
     if previous is not None and previous.inputs == inputs:
         return previous

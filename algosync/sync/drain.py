@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from algosync.events.log import EventLog
 from algosync.events.sources.collector import CollectorSource, Place
+from algosync.stores.inbox import KEPT
 from algosync.sync.pull import EventSource
 
 
@@ -27,9 +29,9 @@ class Drained:
         place = Place.load(self.cursor, where=f"source {self.source.name}")
         return {"inbox": place.inbox or "", "inbox_seq": str(place.seq)}
 
-    def drop(self) -> int:
-        """Forgets those events; returns how many."""
-        return self.source.drop(self.cursor)
+    def drop(self, now: datetime) -> int:
+        """Forgets those of these events that arrived more than KEPT ago; returns how many."""
+        return self.source.drop(self.cursor, now - KEPT)
 
 
 def drained(sources: Iterable[EventSource], log: EventLog) -> Drained | None:

@@ -12,7 +12,7 @@ from ibis.backends.duckdb import Backend
 
 from algosync.profiles.conditions import Segments
 from algosync.profiles.segments import Known
-from algosync.profiles.verdicts import Fact, Person, why
+from algosync.profiles.verdicts import FACT_COLUMNS, Fact, Person, why
 from algosync.stores.snapshot import Change
 from algosync.sync.profiles import People, lent
 
@@ -20,7 +20,7 @@ REASONED_MAX = 20_000
 """Changes that are explained one by one; a new definition over millions of people is one reason for all."""
 
 _IN_BULK = "with many others at once, as after a new definition; `algosync explain` shows the conditions of now"
-_NO_LONGER_KNOWN = "no longer in profiles: consent was withdrawn, or no usable events are left"
+_NO_LONGER_KNOWN = "no longer in profiles: consent was withdrawn, the shop ordered it, or no usable events are left"
 
 
 def changes(
@@ -77,11 +77,8 @@ def _people(backend: Backend, known: Known, persons: set[int]) -> dict[int, Pers
     """What is known of each of some persons."""
     wanted = lent(backend, "people_moved", pa.table({"person": pa.array(sorted(persons), pa.int64())}))
     facts: dict[int, list[Fact]] = {}
-    for person, *fact in _rows(known.facts, wanted, ("leaf", "day", "count", "sum_price", "sum_discount")):
-        leaf, day, count, price, discount = fact
-        facts.setdefault(person, []).append(
-            Fact(leaf=leaf, day=day, count=count, sum_price=price, sum_discount=discount)
-        )
+    for person, *fact in _rows(known.facts, wanted, FACT_COLUMNS):
+        facts.setdefault(person, []).append(Fact(*fact))
     scores: dict[int, dict[tuple[str, str], float]] = {}
     for person, facet, value, score in _rows(known.scores, wanted, ("facet", "value", "score")):
         scores.setdefault(person, {})[facet, value] = score

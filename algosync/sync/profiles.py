@@ -5,7 +5,7 @@ Chooses what profiles/ is asked and in which order; how anything is computed is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -99,6 +99,8 @@ class Census:
         visitors: One row per person.
         facts: Of the segments.
         unmatched_returns: Returns of what was never bought; they count nothing.
+        orders: (named, suppressed, reset_at): what the shop ordered; None without any.
+        users: (token, key, value) of the users sources; None without any.
     """
 
     identified: ir.Table
@@ -112,6 +114,8 @@ class Census:
     visitors: ir.Table
     facts: ir.Table
     unmatched_returns: int
+    orders: ir.Table | None = None
+    users: ir.Table | None = None
 
     @property
     def known(self) -> Known:
@@ -119,7 +123,15 @@ class Census:
         return Known(facts=self.facts, scores=self.segment_scores, attributes=self.attributes, visitors=self.visitors)
 
 
-def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: datetime, users: pa.Table | None) -> Census:
+def census(
+    backend: Backend,
+    log: ir.Table,
+    rules: PeopleRules,
+    *,
+    as_of: datetime,
+    users: pa.Table | None,
+    orders: pa.Table | None = None,
+) -> Census:
     """Computes the tables that people are judged by, each kept in the backend.
 
     Args:
@@ -128,6 +140,7 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
         rules: What makes a profile.
         as_of: The moment of the run.
         users: (token, key, value) of the users sources, or None.
+        orders: (named, suppressed, reset_at), see `sync.orders`; None without any.
     """
 
     def kept(name: str, table: ir.Table) -> ir.Table:
@@ -137,12 +150,14 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
     # Only these columns are needed from here on; the others would fill memory.
     columns = (
         *("ts", "key_hi", "key_lo", "token", "kind", "event_name", "object", "item", "order_id", "session_id"),
-        *("price", "quantity", "discount", "context", "auth", "person", "excluded", "consent"),
+        *("price", "quantity", "discount", "context", "auth", "person", "epoch", "excluded", "consent"),
     )
     everybody = known(log, as_of=as_of, events_per_hour_max=rules.events_per_hour_max)
     identified = kept("identified", everybody.select(*columns))
     special = _special(identified)
-    events = kept("events", consenting(identified)) if special.withheld else identified
+    ordered = None if orders is None else lent(backend, "people_orders", orders)
+    withheld = special.withheld or ordered is not None
+    events = kept("events", consenting(identified, ordered)) if withheld else identified
     net = kept("net", net_of_returns(events)) if special.returns else _without_returns(events)
     net_identified = kept("net_identified", net_of_returns(identified)) if special.returns else identified
     unmatched = unmatched_returns(events).count().to_pyarrow().as_py() if special.returns else 0
@@ -163,6 +178,8 @@ def census(backend: Backend, log: ir.Table, rules: PeopleRules, *, as_of: dateti
         visitors=kept("visitors", seen.inner_join(readiness(seen, rules.readiness), "person")),
         facts=kept("facts", facts(net, item_values, rules.segments, as_of=as_of)),
         unmatched_returns=unmatched,
+        orders=ordered,
+        users=told,
     )
 
 
@@ -181,7 +198,8 @@ class _Special(NamedTuple):
 
 def _special(identified: ir.Table) -> _Special:
     counted = identified.aggregate(
-        withheld=identified.excluded.count() + (identified.consent == "not_personalized").sum(),
+        # Where nobody said anything of consent, there is nothing to sum up: null, not 0.
+        withheld=identified.excluded.count() + (identified.consent == "not_personalized").sum().fill_null(0),
         returns=(identified.quantity < 0).sum(),
     ).to_pyarrow()
     return _Special(*(bool(counted[name][0].as_py()) for name in _Special._fields))
@@ -222,7 +240,8 @@ def people(
     everybody = tables.identified
     linked = everybody.filter(everybody.token != everybody.person).select("token", "person").distinct()
     unmatched = {"a return of what was never bought": tables.unmatched_returns} if tables.unmatched_returns else {}
-    reasons = left_out(every, as_of=as_of, events_per_hour_max=limit, identified=everybody).to_pyarrow()
+    kept_out = left_out(every, as_of=as_of, events_per_hour_max=limit, identified=everybody, orders=tables.orders)
+    reasons = kept_out.to_pyarrow()
     return People(
         integers=integer_table(ordered),
         members=found.order_by("person", "segment").to_pyarrow(),
@@ -239,31 +258,46 @@ def documents(found: People, rules: PeopleRules) -> Iterator[tuple[str, dict[str
     member_of = _grouped(found.members)
     for row in found.visitors.to_pylist():
         person = row["person"]
-        scores = affinities.get(person, {})
-        compiled = compile_profile(scores, rules.policy)
-        held = sorted(member_of.get(person, ()))
-        chosen = contexts(held, rules.segments, rules.max_contexts)
-        yield (
-            found.names[person],
-            {
-                "person": found.names[person],
-                "visit": row["visit"],
-                "state": row["state"],
-                "authenticated": row["authenticated"],
-                "first_seen": row["first_seen"].isoformat(),
-                "last_seen": row["last_seen"].isoformat(),
-                "sessions": row["sessions"],
-                "events": row["events"],
-                "products": row["products"],
-                "ready": row["ready"],
-                "reason": row["reason"],
-                "affinities": scores,
-                "optionalFilters": [list(group) for group in compiled.optional_filters],
-                "distinct_sums": compiled.distinct_sums,
-                "segments": held,
-                "ruleContexts": list(chosen.names),
-            },
-        )
+        name = found.names[person]
+        yield name, person_document(name, row, affinities.get(person, {}), member_of.get(person, ()), rules)
+
+
+def person_document(
+    name: str,
+    row: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, int]],
+    member_of: Iterable[str],
+    rules: PeopleRules,
+) -> dict[str, Any]:
+    """What is kept of one person.
+
+    Args:
+        name: Her token.
+        row: Hers of `Census.visitors`.
+        scores: Her integers by facet and value.
+        member_of: Ids of her segments.
+        rules: What makes a profile.
+    """
+    compiled = compile_profile(scores, rules.policy)
+    held = sorted(member_of)
+    return {
+        "person": name,
+        "visit": row["visit"],
+        "state": row["state"],
+        "authenticated": row["authenticated"],
+        "first_seen": row["first_seen"].isoformat(),
+        "last_seen": row["last_seen"].isoformat(),
+        "sessions": row["sessions"],
+        "events": row["events"],
+        "products": row["products"],
+        "ready": row["ready"],
+        "reason": row["reason"],
+        "affinities": scores,
+        "optionalFilters": [list(group) for group in compiled.optional_filters],
+        "distinct_sums": compiled.distinct_sums,
+        "segments": held,
+        "ruleContexts": list(contexts(held, rules.segments, rules.max_contexts).names),
+    }
 
 
 def links(found: People, docs: Mapping[str, Any]) -> dict[str, str]:

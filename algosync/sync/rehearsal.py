@@ -6,13 +6,14 @@ the push. Must not touch the shop's application, nor anything that the next run 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from algosync.algolia.client import WriteClient
 from algosync.errors import ConfigError
 from algosync.payloads.rules import PREFIX
+from algosync.sync.comparison import Comparison, Hits, held_against, ranks
 from algosync.sync.cycle import Computed, Hands, ShopRules, compute
 from algosync.sync.push import Pushed, push
 from algosync.sync.searchers import Searcher, held, look, parameters
@@ -37,48 +38,6 @@ class Wish:
     users: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     hits: int = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A hit after the sync.
-
-    Attributes:
-        object_id: The product.
-        title: Its first text.
-        was: Its rank before, from 1; None where it was not among the hits.
-        plain: Its rank for somebody of whom nothing is known; None likewise.
-    """
-
-    object_id: str
-    title: str
-    was: int | None
-    plain: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One search before and after.
-
-    Attributes:
-        index: Where.
-        query: What was typed.
-        kind, name: Who searched, see Searcher.
-        hits: What she sees after the sync, in order.
-        gone: objectIDs that she saw before and no longer sees.
-    """
-
-    index: str
-    query: str
-    kind: str
-    name: str
-    hits: tuple[Hit, ...]
-    gone: tuple[str, ...]
-
-    @property
-    def moved(self) -> int:
-        """How many hits stand elsewhere than before, new ones included."""
-        return sum(hit.was != rank for rank, hit in enumerate(self.hits, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +69,7 @@ def rehearse(rules: ShopRules, hands: Hands, client: WriteClient, wish: Wish) ->
         computed=computed,
         pushed=pushed,
         comparisons=tuple(
-            _compared(where, seen[where], hits, _ranks(plain[replace(where, kind="nobody", name="")]), title)
+            _compared(where, seen[where], hits, ranks(plain[replace(where, kind="nobody", name="")]), title)
             for where, hits in sees.items()
         ),
     )
@@ -127,11 +86,8 @@ class _Where:
     name: str
 
 
-_Hits = Sequence[Mapping[str, Any]]
-
-
-def _look(rules: ShopRules, hands: Hands, searchers: Iterable[Searcher], wish: Wish) -> dict[_Where, _Hits]:
-    found: dict[_Where, _Hits] = {}
+def _look(rules: ShopRules, hands: Hands, searchers: Iterable[Searcher], wish: Wish) -> dict[_Where, Hits]:
+    found: dict[_Where, Hits] = {}
     slugs = [segment.slug for segment in rules.segments]
     for index in rules.indices:
         there = held(hands.client, index, rules.payload_index, slugs)
@@ -143,29 +99,11 @@ def _look(rules: ShopRules, hands: Hands, searchers: Iterable[Searcher], wish: W
     return found
 
 
-def _compared(where: _Where, seen: _Hits, hits: _Hits, plain: Mapping[str, int], title: str) -> Comparison:
-    was = _ranks(seen)
-    shown = {hit["objectID"] for hit in hits}
+def _compared(where: _Where, seen: Hits, hits: Hits, plain: Mapping[str, int], title: str) -> Comparison:
+    shown, gone = held_against(seen, hits, plain, title)
     return Comparison(
-        index=where.index,
-        query=where.query,
-        kind=where.kind,
-        name=where.name,
-        hits=tuple(
-            Hit(
-                object_id=hit["objectID"],
-                title=str(hit.get(title) or ""),
-                was=was.get(hit["objectID"]),
-                plain=plain.get(hit["objectID"]),
-            )
-            for hit in hits
-        ),
-        gone=tuple(object_id for object_id in was if object_id not in shown),
+        index=where.index, query=where.query, kind=where.kind, name=where.name, hits=shown, gone=tuple(gone)
     )
-
-
-def _ranks(hits: _Hits) -> dict[str, int]:
-    return {hit["objectID"]: rank for rank, hit in enumerate(hits, 1)}
 
 
 def _searchers(hands: Hands, computed: Computed, wish: Wish) -> tuple[list[Searcher], list[Searcher]]:

@@ -43,9 +43,9 @@ class RelatedRules:
         margin: A published list changes only for a larger gain, 0 to 1.
         stop_words: For the similarity of texts.
         facets: Facets whose values count as words of the text.
-        place: The context key that names a place or device, for what is popular there.
+        place, device: The context keys that name these, for what is popular there.
         popularity, trending: Whether these are published.
-        per_bucket: Items kept per category, segment and place.
+        per_bucket: Items kept per category, segment, place and device.
     """
 
     kinds: tuple[Kind, ...]
@@ -61,6 +61,7 @@ class RelatedRules:
     facets: tuple[str, ...] = ()
     category: str | None = None
     place: str | None = None
+    device: str | None = None
     popularity: bool = True
     trending: bool = True
     per_bucket: int = 200
@@ -74,8 +75,8 @@ class RelatedItems:
         lists: One Lists per kind.
         popular: How popular each group is, in decayed people.
         popularity, trending: The integers 0 to 10 that products carry.
-        tops: (scope, bucket, item, score, rank): popular and trending everywhere, per category, segment and place;
-            scope is for example "popular:segment".
+        tops: (scope, bucket, item, score, rank): popular and trending everywhere, per category, segment, place and
+            device; scope is for example "popular:segment".
         inputs: Digest of all that they were computed from.
     """
 
@@ -213,8 +214,9 @@ def _tops(
     }
     if rules.category is not None:
         scopes["category"] = trending.in_category(events, evidence.values)
-    if rules.place is not None:
-        scopes["place"] = trending.in_place(events, rules.place)
+    for scope, key in (("place", rules.place), ("device", rules.device)):
+        if key is not None:
+            scopes[scope] = trending.in_context(events, key)
     scores = {f"popular:{name}": trending.popular(table, popular).to_pyarrow() for name, table in scopes.items()}
     if rules.trending:
         scores |= {f"trending:{name}": trending.trending(table, rising).to_pyarrow() for name, table in scopes.items()}

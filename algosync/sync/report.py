@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from algosync.sync.comparison import Comparison
 from algosync.sync.cycle import Computed, Knowledge, ShopRules, undeclared
 from algosync.sync.plan import Plan
 from algosync.sync.pull import Pulled
 from algosync.sync.push import Pushed
-from algosync.sync.rehearsal import Comparison
 from algosync.sync.show import document as plan_document
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from algosync.catalog.table import Catalog
 from algosync.errors import StoreError
 from algosync.related.topk import Lists
 from algosync.sync.related import RelatedItems
+from algosync.sync.tallies import Counted
 
 _LISTS = pa.schema([("kind", pa.string()), ("group", pa.string()), ("related", pa.list_(pa.string()))])
 _NUMBERS = pa.schema(
@@ -98,6 +100,23 @@ class Results:
         rows = [(index, object_id, v) for index, found in versions.items() for object_id, v in found.items()]
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
         self._store("versions", pa.table(columns, schema=_VERSIONS), state)
+
+    def counted(self) -> Counted | None:
+        """What the tallies of the last run were made from; None before it."""
+        held = {name: self._load(f"tally_{name}") for name in ("parts", "standings", "entered")}
+        found = {name: table for name, table in held.items() if table is not None}
+        mark = _mark(*found.values()) if len(found) == len(held) else ""
+        return Counted(**{**orjson.loads(mark), **found}) if mark else None
+
+    def save_counted(self, counted: Counted) -> None:
+        """Keeps what the tallies of a published snapshot were made from.
+
+        Raises:
+            StoreError: A file cannot be written.
+        """
+        about = orjson.dumps({"mark": counted.mark, "rules": counted.rules, "anchor": counted.anchor}).decode()
+        for name in ("parts", "standings", "entered"):
+            self._store(f"tally_{name}", getattr(counted, name), about)
 
     def save(self, integers: pa.Table, found: RelatedItems, catalog: Catalog) -> None:
         """Replaces every file.

@@ -7,8 +7,9 @@ from has changed; how they are kept is stores/shelf.py's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 
 from algosync.catalog.table import Catalog
 from algosync.payloads.declared import declared_facets
-from algosync.stores.shelf import COUNT, DECLARED, RELATED, VARIANT, Row, Stocktaking
+from algosync.stores.shelf import COUNT, DECLARED, PRODUCT, RELATED, VARIANT, Row, Stocktaking
 from algosync.sync.catalog import Observed
 from algosync.sync.digests import digest
 from algosync.sync.related import RelatedItems
@@ -27,7 +28,14 @@ TOP: Final = 50
 """Items of a top list that are kept for answers."""
 
 
-def stocktaking(catalog: Catalog, found: RelatedItems, observed: Observed, category: str | None) -> Stocktaking:
+def stocktaking(
+    catalog: Catalog,
+    found: RelatedItems,
+    observed: Observed,
+    category: str | None,
+    beside: Mapping[str, Stocktaking] = MappingProxyType({}),
+    wanted: Iterable[str] = (),
+) -> Stocktaking:
     """All that belongs on the shelf.
 
     Args:
@@ -35,6 +43,8 @@ def stocktaking(catalog: Catalog, found: RelatedItems, observed: Observed, categ
         found: Lists and tops over the catalog's groups.
         observed: What the indices hold and declare.
         category: The facet by whose values products are counted.
+        beside: What is made elsewhere, by its kind.
+        wanted: The facets that affinities and facts are made from.
     """
     small = [*_counts(catalog, observed, category), *_declared(observed)]
 
@@ -45,7 +55,27 @@ def stocktaking(catalog: Catalog, found: RelatedItems, observed: Observed, categ
         yield from _tops(found.tops, names)
         yield from _related(found, names)
 
-    return Stocktaking(mark=digest(found.inputs, small), rows=rows)
+    aside = {**beside, PRODUCT: _products(catalog, frozenset(wanted))}
+    return Stocktaking(mark=digest(found.inputs, small), rows=rows, beside=aside)
+
+
+def _products(catalog: Catalog, wanted: frozenset[str]) -> Stocktaking:
+    """What each product gives to a tally, by every id by which an event may name it."""
+    inputs = catalog.to_table().select(["object_id", "id", "group", "price", "facets"])
+
+    def rows() -> Iterator[Row]:
+        refs = catalog.product_refs()
+        lists = refs["facets"].combine_chunks()
+        starts, pairs = lists.offsets.to_pylist(), lists.values
+        facets, values = (pairs.field(name).to_pylist() for name in ("facet", "value"))
+        for number, (name, price) in enumerate(zip(refs["id"].to_pylist(), refs["price"].to_pylist(), strict=True)):
+            held: dict[str, list[str]] = {}
+            for place in range(starts[number], starts[number + 1]):
+                if facets[place] in wanted:
+                    held.setdefault(facets[place], []).append(values[place])
+            yield PRODUCT, name, _json({"facets": held, "price": price})
+
+    return Stocktaking(mark=digest(inputs, sorted(wanted)), rows=rows)
 
 
 def _names(catalog: Catalog, found: RelatedItems) -> list[str]:

@@ -21,16 +21,23 @@ export async function close() {
 }
 
 export async function visit(at, act, { address = '/storefront/index.html', query = {}, before = () => {} } = {}) {
+  return opened(at, async (page) => {
+    await page.addInitScript(before);
+    const given = { host: `${at.host}:${at.port}`, app: at.appId, key: at.searchKey, ...query };
+    await page.goto(`${at.page}${address}?${new URLSearchParams(given)}`);
+    return act(page);
+  });
+}
+
+// An empty page of a visitor who was never here; `options` are those of the browser's context.
+export async function opened(at, act, options = {}) {
   browser ??= await chromium.launch({ executablePath: at.browser, args: ARGS });
-  const context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options });
   const trouble = [];
   try {
     const page = await context.newPage();
     page.setDefaultTimeout(WAIT_MS);
     watch(page, trouble);
-    await page.addInitScript(before);
-    const given = { host: `${at.host}:${at.port}`, app: at.appId, key: at.searchKey, ...query };
-    await page.goto(`${at.page}${address}?${new URLSearchParams(given)}`);
     const saw = await act(page);
     return { ...saw, trouble };
   } catch (error) {

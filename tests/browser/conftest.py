@@ -4,10 +4,14 @@ end and the visitor (`driver.mjs`). Skips where node, the packages or the browse
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,10 +19,17 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from algosync.mock.routes.calls import Call
 from algosync.mock.routes.table import handle
 from algosync.mock.server import MockAlgolia, MockServer
+from algosync.runtime.commands import Runtime
+from algosync.runtime.serving import open_api
+from algosync.settings.load import load
+from algosync.stores.inbox import INBOX
+from algosync.sync.stages import Silent
 
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -54,6 +65,7 @@ CAMPER_RULE = {
 }
 
 Record = dict[str, Any]
+Catalog = dict[str, Record]
 Run = Callable[..., Any]
 
 
@@ -201,3 +213,151 @@ def visit(run: Run, _pages: str) -> Run:
         return saw
 
     return step
+
+
+FAN, NEWCOMER = "6f0b1c9e-52d4-4c3a-9b7e-2d8f4a6c1e05", "b81f7c3d-0e64-4f2b-8a95-7c1d3e5f9a20"
+LINKED, CUSTOMER = "3a9d5e71-8c02-4b6f-9e14-0d7b2c8f6a53", "customer-1"
+PUBLIC_KEY = "public-storefront"
+SECRET = "a secret of the shop's, long enough"
+
+
+class Api:
+    """The HTTP API over a shop's stores, which answers about experiences when and as the test wants."""
+
+    def __init__(self, app: Any, inbox: Path) -> None:
+        self.url = ""
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.status = 0
+        self._app = app
+        self._inbox = inbox
+        self._held: asyncio.Event | None = None
+
+    def hold(self) -> None:
+        """From now on no question is answered before /test/release was asked for."""
+        self._held = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"]
+        if path.startswith("/test/"):
+            if path == "/test/release" and self._held is not None:
+                self._held.set()
+            posted = [{"path": path, "body": body} for path, body in self.asked]
+            await Response(json.dumps(posted))(scope, receive, send)
+        elif scope["method"] == "POST":
+            body = await Request(scope, receive).body()
+            self.asked.append((path, json.loads(body)))
+            if path == "/v1/experience" and self._held is not None:
+                await self._held.wait()
+            if self.status:
+                await Response(b"{}", self.status, {"access-control-allow-origin": "*"})(scope, receive, send)
+                return
+            await self._app(scope, _again(body), send)
+        else:
+            await self._app(scope, receive, send)
+
+    def questions(self) -> list[dict[str, Any]]:
+        return [body for path, body in self.asked if path == "/v1/experience"]
+
+    def events(self) -> list[dict[str, Any]]:
+        """What lies in the inbox."""
+        with closing(sqlite3.connect(self._inbox)) as connection:
+            told = [json.loads(row[0]) for row in connection.execute("SELECT event FROM inbox ORDER BY seq")]
+        return [event for event in told if "eventName" in event]  # the others are choices
+
+
+def _again(body: bytes) -> Callable[[], Any]:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _history(now: datetime) -> list[dict[str, Any]]:
+    """What the fan of Vireo and a customer who likes Halden did on the last days."""
+    rows = []
+    for who, brand, customer in ((FAN, "Vireo", None), (LINKED, "Halden", CUSTOMER)):
+        liked = [product["objectID"] for product in map(_product, range(1, 61)) if product["brand"] == brand]
+        for day in (1, 2, 3):
+            for minute, product in enumerate((*liked[:5], "p-01", "p-11")):
+                at = now - timedelta(days=day, minutes=minute)
+                rows.append(
+                    {"at": at.isoformat(), "who": who, "customer": customer, "what": "click", "product": product}
+                )
+    return rows
+
+
+@pytest.fixture(scope="session")
+def _synced(_server: MockServer, tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> tuple[Path, Any]:
+    """A shop after its first sync: its folder, and what its Algolia then holds."""
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "events.jsonl").write_text("\n".join(map(json.dumps, _history(datetime.now(UTC)))), encoding="utf-8")
+    columns = {"timestamp": "at", "user_token": "who", "authenticated_user_token": "customer"}
+    files = {"name": "shop", "type": "files", "path": "events.jsonl", "timezone": "UTC"}
+    files["columns"] = {**columns, "event_type": "what", "object_id": "product"}
+    welcome = {"when": {"visit": "returning"}, "where": ["home"], "effect": {"message": {"title": "Welcome back"}}}
+    (folder / "actions.json").write_text(
+        json.dumps({"welcome": {**welcome, "cap": {"per_visitor": 1, "within_days": 1}}})
+    )
+    shop, before = Shop(), _server.algolia
+    plain = [{name: value for name, value in made.items() if name != "algosync"} for made in catalog.values()]
+    shop.fill("products", plain, SETTINGS)
+    shop.fill("articles", [{"objectID": "a-1", "title": "Tents for beginners"}], {})
+    settings = {
+        "algolia": {
+            "app_id": shop.algolia.app_id,
+            "hosts": [_server.url],
+            "read_api_key": "mock-read",
+            "write_api_key": "mock-write",
+            "indices": [{"name": "products"}],
+        },
+        "catalog": {"type": "index", "text": ["name"]},
+        "facets": {"brand": 100},
+        "events": {"consent_missing": "allow"},
+        "actions": {"file": "actions.json"},
+        "related": {"kinds": []},
+        "sources": [files, {"name": "pages", "type": "collector"}],
+    }
+    _server.algolia = shop.algolia
+    (folder / "algosync.toml").write_text("\n".join(f"{key} = {_toml(value)}" for key, value in settings.items()))
+    Runtime.open(folder / "algosync.toml", progress=Silent(), clock=lambda: datetime.now(UTC)).sync()
+    _server.algolia = before
+    related = {"objectID": "p-01", "algosync": {"related": [f"p-{number}" for number in range(20, 60)]}}
+    change = {"action": "partialUpdateObject", "body": related}
+    shop.ask("POST", "indexes/products/batch", {"requests": [change]})
+    return folder, shop.algolia.snapshot()
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return "[" + ", ".join(map(_toml, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+
+@pytest.fixture
+def serving(
+    _synced: tuple[Path, Any], _pages: str, on_loopback: Callable[[Any], AbstractContextManager[int]], tmp_path: Path
+) -> Callable[..., AbstractContextManager[Api]]:
+    """Serves the API over a copy of the synced shop's stores; settings of [serve] may be given."""
+
+    @contextmanager
+    def start(**serve: Any) -> Iterator[Api]:
+        folder = Path(shutil.copytree(_synced[0], tmp_path / f"shop-{len(list(tmp_path.iterdir()))}"))
+        given = {"public_keys": [PUBLIC_KEY], "visitor_secrets": [SECRET], "allow_origins": [_pages], **serve}
+        with (folder / "algosync.toml").open("a", encoding="utf-8") as config:
+            config.write(f"\nserve = {_toml(given)}\n")
+        with open_api(load(folder / "algosync.toml"), folder) as (app, _):
+            api = Api(app, folder / "state" / INBOX.file)
+            with on_loopback(api) as port:
+                api.url = f"http://127.0.0.1:{port}"
+                yield api
+
+    return start
+
+
+@pytest.fixture
+def synced_algolia(_synced: tuple[Path, Any]) -> MockAlgolia:
+    """The synced shop's Algolia; no request is recorded yet."""
+    algolia = MockAlgolia()
+    algolia.restore(_synced[1])
+    algolia.requests.clear()
+    return algolia

@@ -8,10 +8,13 @@ import * as collection from './collection.mjs';
 import * as events from './events.mjs';
 import * as full from './full_client.mjs';
 import * as lite from './lite_client.mjs';
+import * as next from './next.mjs';
+import * as personal from './personal.mjs';
+import * as preview from './preview.mjs';
 import * as services from './services.mjs';
 import * as storefront from './storefront.mjs';
 
-const ROOMS = { backoffice, collection, events, full, lite, services, storefront };
+const ROOMS = { backoffice, collection, events, full, lite, next, personal, preview, services, storefront };
 const STEP_MS = 45_000;
 
 async function run({ step, at, given }) {

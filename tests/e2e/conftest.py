@@ -22,7 +22,7 @@ from algosync.demo.feed import feed
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.algolia import Snapshot as MockSnapshot
 from algosync.mock.server import MockServer
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.stages import Silent
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -184,8 +184,9 @@ def test_consent_missing_or_denied_counts_in_aggregates_alone(small):
     assert report["people"] == 1
     assert report["left_out_of_profiles"] == {"no_consent:denied": 4, "no_consent:missing": 43}
     for name in ("refusing", "silent", "reader-1"):
-        with pytest.raises(StoreError):
-            small.runtime().explain(name)
+        found = small.runtime().explain(name)
+        assert (found["events"], found["affinities"]) == (0, [])
+        assert found["answer"]["strategy"] == "content"
     assert len([name for name in small.records("algosync_payloads") if not name.startswith("segment-")]) == 1
     assert small.ours("book-4")["popularity"] == 10  # in aggregates they count
 

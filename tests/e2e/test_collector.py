@@ -12,8 +12,8 @@ import httpx
 import orjson
 import pytest
 
-from algosync.cli.run_api import open_api
 from algosync.errors import ConfigError
+from algosync.runtime.serving import open_api
 from algosync.settings.load import load
 from algosync.stores.inbox import INBOX, Inbox
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
@@ -94,6 +94,11 @@ def about(shop):
         return Snapshot(state).about()
 
 
+def waiting(shop, inbox):
+    """Who sent the events that no snapshot contains."""
+    return [one.event["userToken"] for one in inbox.after(int(about(shop).get("inbox_seq", 0)), 999)]
+
+
 BOOKS = ("book-2", "book-4", "book-6", "book-7", "book-4")
 
 
@@ -105,14 +110,30 @@ def test_from_the_page_into_the_profile(shop, storefront, inbox):
     doc = person(shop, "reader")
     assert (doc["events"], doc["products"]) == (5, 4)
     assert doc["affinities"]["categories"]["Books"] == 20
-    assert inbox.size() == 0
+    assert (waiting(shop, inbox), inbox.size()) == ([], 5)
     assert (about(shop)["inbox"], about(shop)["inbox_seq"]) == (inbox.identity(), "5")
 
     storefront.saw("reader", "phone-1", timestamp=millis(shop.now))
-    assert inbox.after(0, 9)[0].seq == 6
-    shop.sync()
+    assert inbox.after(5, 9)[0].seq == 6
+    assert shop.sync()["events"]["read"] == 1
     assert person(shop, "reader")["events"] == 6
-    assert (inbox.size(), about(shop)["inbox_seq"]) == (0, "6")
+    assert (waiting(shop, inbox), about(shop)["inbox_seq"]) == ([], "6")
+
+
+def test_what_a_snapshot_contains_stays_two_hours_for_the_session_and_is_not_read_again(shop, storefront, inbox):
+    storefront.saw("reader", *BOOKS)
+    shop.now += timedelta(minutes=90)
+    storefront.saw("other", "book-2")
+    shop.sync()
+    shop.now += timedelta(minutes=30)
+    assert shop.sync()["events"]["read"] == 0
+    assert inbox.size() == 6
+    shop.now += timedelta(seconds=1)
+    assert shop.sync()["events"]["read"] == 0
+    assert [one.event["userToken"] for one in inbox.after(0, 9)] == ["other"]
+    shop.now += timedelta(minutes=90)
+    shop.runtime().rebuild()
+    assert inbox.size() == 0
 
 
 def test_nothing_new_is_nothing_to_do(shop, storefront):
@@ -137,8 +158,9 @@ def test_a_pull_leaves_them_until_a_snapshot_contains_them(shop, storefront, inb
     assert shop.runtime().pull()["events"]["accepted"] == 5
     assert inbox.size() == 5
     assert shop.runtime().pull()["events"]["read"] == 0
+    assert waiting(shop, inbox) == ["reader"] * 5
     shop.runtime().rebuild()
-    assert inbox.size() == 0
+    assert waiting(shop, inbox) == []
     assert person(shop, "reader")["events"] == 5
 
 
@@ -153,7 +175,7 @@ def test_what_came_in_while_a_run_was_under_way_stays(shop, storefront, inbox, m
     monkeypatch.setattr(Snapshot, "publish", busy)
     shop.sync()
     monkeypatch.undo()
-    assert [one.event["userToken"] for one in inbox.after(0, 9)] == ["late"]
+    assert waiting(shop, inbox) == ["late"]
     assert person(shop, "late") is None
     shop.sync()
     assert person(shop, "late")["events"] == 1
@@ -175,7 +197,7 @@ def test_broken_off_before_the_snapshot_or_after_it(shop, storefront, inbox, mon
     storefront.saw("reader", "book-8", timestamp=millis(shop.now))
     shop.sync()
     assert person(shop, "reader")["events"] == 6
-    assert inbox.size() == 0
+    assert waiting(shop, inbox) == []
 
 
 KILLED = """
@@ -183,7 +205,7 @@ import os, sys
 from datetime import datetime
 from pathlib import Path
 import algosync.events.writer as writer
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.stages import Silent
 move = writer.move_cursor
 def killed(*arguments):
@@ -205,7 +227,7 @@ def test_killed_while_the_log_takes_them(shop, storefront, inbox, when):
     report = shop.sync()
     assert report["events"]["accepted"] == 5
     assert person(shop, "reader")["events"] == 5
-    assert inbox.size() == 0
+    assert waiting(shop, inbox) == []
 
 
 def test_sent_twice_counts_once(shop, storefront, inbox):
@@ -224,8 +246,8 @@ def test_sent_twice_counts_once(shop, storefront, inbox):
     }
     storefront.saw("timed", "book-2")
     storefront.saw("named", "book-2", eventID="e-1", timestamp=None)
-    assert shop.sync()["events"]["duplicates"] == 2  # after the inbox was emptied too
-    assert inbox.size() == 0
+    assert shop.sync()["events"]["duplicates"] == 2
+    assert waiting(shop, inbox) == []
 
 
 def test_an_order_that_names_a_product_twice(shop, storefront):
@@ -282,7 +304,7 @@ def test_bad_events_of_strangers_keep_nobody_else_out(shop, storefront, inbox):
     storefront.saw("reader", "book-2")
     report = shop.sync()
     assert (report["events"]["accepted"], report["events"]["rejected"]) == (1, 5)
-    assert inbox.size() == 0
+    assert waiting(shop, inbox) == []
     held = shop.runtime().quarantine_list(source="web", limit=9)
     assert [row["reason"] for row in held["reasons"]] == ["timestamp is in the future"]
 
@@ -349,7 +371,7 @@ def test_a_choice_is_heeded_wherever_events_come_from(shop, storefront, inbox):
     assert report["events"]["read"] == 1
     assert person(shop, "reader-1") is None
     assert person(shop, "reader-2") is not None
-    assert inbox.size() == 0
+    assert waiting(shop, inbox) == []
     assert inbox.choice(["reader-1"]).consent == "not_personalized"
 
 
@@ -363,10 +385,13 @@ def test_on_postgresql(shop, postgresql_url):
         ]
         inbox.append(events, shop.now)
         assert shop.sync()["events"]["accepted"] == 5
-        assert inbox.size() == 0
+        assert inbox.size() == 5
         with open_state(postgresql_url, shop.state, create=False, book=SNAPSHOT) as there:
             assert Snapshot(there).person("reader")["products"] == 4
             assert Snapshot(there).about()["inbox_seq"] == "5"
+        shop.now += timedelta(hours=3)
+        assert shop.sync()["events"]["read"] == 0
+        assert inbox.size() == 0
 
 
 def test_there_is_one_inbox(shop):

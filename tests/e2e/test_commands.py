@@ -8,6 +8,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
+from algosync.cli import render
 from algosync.cli.app import app
 
 pytestmark = pytest.mark.e2e
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.e2e
 def run(synced, monkeypatch):
     """run(*arguments) calls `algosync` in this process; with --json it returns the document."""
     monkeypatch.setenv("ALGOSYNC_CONFIG", str(synced.config))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(render.out, "width", 200)  # which it keeps from its first use on, by whichever test
 
     def called(*arguments, code=0):
         done = CliRunner().invoke(app, list(arguments))
@@ -100,3 +101,10 @@ def test_explain_and_status_for_people(run, synced):
     assert status["ledger"]["related"] == {"published": 18}
     assert status["runs"][0]["operations"] == 27
     assert "nothing is known" in run("explain", "stranger", "--json", code=1)["error"]["message"]
+
+
+def test_status_says_what_recommend_still_lacks(run):
+    told = {one["model"]: one for one in run("status", "--json")["recommend"]["models"]}
+    assert set(told) == {"bought-together", "related-products", "trending-items"}
+    assert all(not one["ready"] and one["missing"] > 0 for one in told.values())
+    assert "clicks and conversions to go" in run("status")

@@ -16,7 +16,7 @@ import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from algosync.algolia.client import WriteClient
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.stages import Silent
 waits = 0
 def wait(self, *_, **__):

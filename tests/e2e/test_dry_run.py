@@ -84,7 +84,7 @@ def test_what_is_there_stays_as_it_is(small, state_url):
 
 
 def test_the_client_of_a_dry_run_has_no_method_that_writes(small):
-    with small.runtime()._session((), writable=False) as session:
+    with small.runtime()._opening.session((), writable=False) as session:
         client = session.hands.client
         assert type(client) is ReadClient
         writing = {name for name, _ in inspect.getmembers(WriteClient, inspect.isfunction)} - set(dir(ReadClient))

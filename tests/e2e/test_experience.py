@@ -245,7 +245,7 @@ def test_a_snapshot_of_an_older_version_is_refused_and_brought_up_to_date_by_a_s
         connection.execute("UPDATE snapshot_meta SET value = '1' WHERE key = 'schema'")
     connection.close()
     answers = Answers(synced.config, synced.state, synced.now)
-    with pytest.raises(StoreError, match="schema version 1, this program knows 2") as error, answers.view():
+    with pytest.raises(StoreError, match="schema version 1, this program knows 3") as error, answers.view():
         pass
     assert "algosync sync" in (error.value.hint or "")
     synced.sync()

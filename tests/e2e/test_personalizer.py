@@ -24,10 +24,10 @@ from algoliasearch.search.config import SearchConfig
 
 from algosync import AsyncPersonalizer, Personalizer
 from algosync.algolia.client import Target
-from algosync.cli.run_api import open_api
 from algosync.demo.story import INDEX, USER, play
 from algosync.errors import ConfigError
 from algosync.mock.server import MockServer
+from algosync.runtime.serving import open_api
 from algosync.settings.load import load
 from algosync.sync.stages import Silent
 

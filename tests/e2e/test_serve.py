@@ -20,8 +20,8 @@ import httpx
 import pytest
 from algoliasearch.search.client import SearchClientSync
 
-from algosync.cli.run_api import open_api
 from algosync.experience.keys import sign
+from algosync.runtime.serving import open_api
 from algosync.settings.load import load
 
 pytestmark = pytest.mark.e2e
@@ -136,7 +136,11 @@ def test_consent_is_asked_and_kept(synced: Any, serving: Callable[[Any], Api]) -
     kept = api.client.post("/v1/consent", json={"userToken": READY, "consent": "not_personalized"}, headers=key)
     assert kept.status_code == 200
     assert api.ask(READY).json()["strategy"] == "content"
-    assert api.ask(READY, consent="for_you").json()["strategy"] == "one-to-one"
+    # What she refused is refused for all that is kept of her: one request's word brings nothing back, her choice does.
+    assert api.ask(READY, consent="for_you").json()["strategy"] == "content"
+    taken_back = api.client.post("/v1/consent", json={"userToken": READY, "consent": "for_you"}, headers=key)
+    assert taken_back.status_code == 200
+    assert api.ask(READY).json()["strategy"] == "one-to-one"
     told(api.client.post("/v1/consent", json={"userToken": MEMBER, "consent": "for_you"}, headers=key), 403)
 
 
@@ -382,4 +386,4 @@ def test_impressions_are_of_actions_that_there_are(synced: Any, serving: Callabl
     api = serving(synced)
     key = {"authorization": f"Bearer {visitor_key(READY)}"}
     shown = {"userToken": READY, "action": "no such action"}
-    assert told(api.client.post("/v1/impressions", json=shown, headers=key), 400)["where"] == "action"
+    assert told(api.client.post("/v1/impressions", json=shown, headers=key), 404)["where"] == "action"

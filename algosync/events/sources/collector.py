@@ -6,8 +6,9 @@ may be forgotten is for others to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,8 +89,29 @@ class CollectorSource:
                 seq = rows[-1].seq
                 yield self._batch(rows, Place(inbox=identity, seq=seq))
 
-    def drop(self, cursor: str) -> int:
+    def batches_of(self, tokens: Iterable[str], cursor: str | None) -> Iterator[RawBatch]:
+        """Yield the events after `cursor` that name any of these tokens, or came from a token that does.
+
+        Raises:
+            SourceError: The cursor is another source's.
+            StoreError: The inbox cannot be read.
+        """
+        place = Place.load(cursor, where=f"source {self.name}")
+        with open_state(self.url, self.directory, create=False, book=INBOX) as state:
+            inbox = Inbox(state)
+            identity = inbox.identity()
+            seq = place.seq if place.inbox == identity else 0
+            named = set(tokens)
+            named |= {one.event["userToken"] for one in inbox.of_tokens(named, seq)}
+            if rows := inbox.of_tokens(named, seq):
+                yield self._batch(rows, Place(inbox=identity, seq=rows[-1].seq))
+
+    def drop(self, cursor: str, received_before: datetime | None = None) -> int:
         """Forget the events up to a cursor.
+
+        Args:
+            cursor: Where reading goes on.
+            received_before: Later ones stay, see `Inbox.drop`.
 
         Returns:
             How many there were.
@@ -97,7 +119,7 @@ class CollectorSource:
         place = Place.load(cursor, where=f"source {self.name}")
         with open_state(self.url, self.directory, create=True, book=INBOX) as state:
             inbox = Inbox(state)
-            return inbox.drop(place.seq) if inbox.identity() == place.inbox else 0
+            return inbox.drop(place.seq, received_before) if inbox.identity() == place.inbox else 0
 
     def _batch(self, collected: list[Collected], place: Place) -> RawBatch:
         rows: list[dict[str, Any]] = []

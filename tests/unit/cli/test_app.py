@@ -9,7 +9,7 @@ import pytest
 from algosync import __version__
 from algosync.errors import AlgoliaUnavailableError
 
-COMMANDS = ["setup", "pull", "rebuild", "sync", "plan", "explain", "status", "mock", "demo"]
+COMMANDS = ["setup", "pull", "rebuild", "sync", "plan", "explain", "reset", "suppress", "status", "mock", "demo"]
 QUARANTINE = [("quarantine", name) for name in ("list", "show", "retry")]
 
 
@@ -69,7 +69,7 @@ def test_a_run_that_stops_says_whether_to_run_again(run, monkeypatch, raised, sa
     def stopped(*_, **__):
         raise raised
 
-    monkeypatch.setattr("algosync.runtime.Runtime.open", stopped)
+    monkeypatch.setattr("algosync.runtime.commands.Runtime.open", stopped)
     done = run("sync", "--json")
     assert done.exit_code == 1
     assert said.items() <= json.loads(done.stdout)["error"].items()

@@ -14,6 +14,7 @@ REPORT: dict[str, Any] = {
     "generation": 3,
     "as_of": "2026-11-23T12:00:00+00:00",
     "problems": (),
+    "forwarding": {"on": False, "segment": False},
 }
 
 
@@ -23,6 +24,9 @@ def test_where_it_listens_and_from_what(capsys: pytest.CaptureFixture[str]) -> N
     assert "http://127.0.0.1:8300" in told.out
     assert "Generation 3" in told.out
     assert told.err == ""
+    assert "Insights" not in told.out
+    _ready(json=False)({**REPORT, "forwarding": {"on": True, "segment": False}})
+    assert "Events are forwarded to Algolia Insights" in capsys.readouterr().out
 
 
 def test_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -168,6 +168,8 @@ def test_moments_of_a_session_are_views_of_no_product(con, batch, name):
         ("quantity", "-1", "only a purchase"),
         ("position", "0", "positive"),
         ("object_id", "", "is empty"),
+        ("object_id", "a\0b", "NUL"),
+        ("object_id", "é" * 601, "longer than 600 characters"),
         ("currency", "EURO", "three letters"),
         ("consent", "perhaps", "allowed are for_you"),
         ("facet_filters", ["brand:Apple"], "exclude each other"),
@@ -177,6 +179,10 @@ def test_fields_that_cannot_be_used(con, batch, field, value, reason):
     found = one(con, batch, **{field: value})
     assert found.startswith(f"{field}: ")
     assert reason in found
+
+
+def test_an_id_may_be_long(con, batch):
+    assert one(con, batch, object_id="é" * 600)["object_id"] == "é" * 600
 
 
 def test_numbers_come_as_text_or_numbers(con, batch):

@@ -149,3 +149,22 @@ def test_what_cannot_be_used_is_left_behind(more):
 def test_a_context_is_bounded():
     [kept] = check({"events": [VIEW | {"context": {f"k{n:02}": "v" for n in range(50)}}]}, NOW_MS)
     assert len(kept["context"]) == 20
+
+
+@pytest.mark.parametrize("field", ["objectIDs", "filters"])
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [("a:\0", "must not contain the character NUL"), ("a:" + "é" * 599, "must be at most 600 characters long")],
+    ids=["NUL", "too long"],
+)
+def test_what_no_database_could_keep_is_refused_beyond_insights(field: str, subject: str, said: str) -> None:
+    """One such event in the log of a shop on PostgreSQL would stop every pull."""
+    event = {**VIEW, "objectIDs": None, field: [subject]}
+    assert said in verdict({"events": [event]})
+    assert verdict({"events": [{**event, field: ["a:" + "é" * 598]}]}) == "OK"
+
+
+def test_what_no_database_could_keep_is_left_out_of_the_rest() -> None:
+    event = {**VIEW, "eventID": "\0", "orderID": "o1", "context": {"country": "DE", "place": "\0", "\0": "x"}}
+    (found,) = check({"events": [event]}, NOW_MS)  # type: ignore[misc]
+    assert found == {**VIEW, "orderID": "o1", "context": {"country": "DE"}}

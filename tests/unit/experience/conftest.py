@@ -108,6 +108,7 @@ def make_shelf():
             ("popular:category", "Books"): ["b1", "b2"],
             ("popular:segment", "readers"): ["b2", "b1"],
             ("popular:place", "FR"): ["f1", "p1"],
+            ("popular:device", "phone"): ["p2", "f1"],
         }
         lists = {"p1": {"related": ["p2", "p1", "p2"], "bought_together": ["p3"]}}
         counts = {(None, None): 300, (None, "Books"): 40, ("huge", None): 200_000, ("huge", "Books"): 40}
@@ -133,6 +134,7 @@ def make_shop():
             "ids": OpaqueIds(key=b"a key of sixteen bytes"),
             "curated": {"editors": ("e1", "e2")},
             "place": "country",
+            "device": "device",
             **over,
         }
         return ShopAnswers(**made)

@@ -41,6 +41,7 @@ def test_what_is_popular_among_people_like_her_and_where_she_is(shop, shelf):
     french = Question(user_token="a", where="home", context={"country": "FR", "device": "phone"})
     assert content(french, READER, shop, shelf)["popular_in_segment"] == ("b2", "b1")
     assert content(french, READER, shop, shelf)["popular_here"] == ("f1", "p1")
+    assert content(french, READER, shop, shelf)["popular_on_device"] == ("p2", "f1")
     assert "popular_in_segment" not in content(french, ANYBODY, shop, shelf)
     elsewhere = Question(user_token="a", where="home", context={"country": "XX"})
     assert "popular_here" not in content(elsewhere, READER, shop, shelf)

@@ -138,3 +138,28 @@ def test_times_at_the_end_of_all_days_are_times(claims: dict[str, int]) -> None:
     said = {"sub": "user123", "aud": "algosync", "iat": 0, "exp": 253402300799, **claims}
     key = jwt.encode(said, NEW, algorithm="HS256")
     assert keys.verify(key, secrets=[NEW], now=NOW).user_token == "user123"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "\ud800.\ud800.\ud800",
+        "é.é.é",
+        base64.urlsafe_b64encode(b"[" * 1500).decode().rstrip("=") + ".e30.x",
+        base64.urlsafe_b64encode(b'{"alg":"HS256","kid":{"$ne":1}}').decode().rstrip("=") + ".e30.x",
+        base64.urlsafe_b64encode(b'{"alg":"HS256","b64":false,"crit":["b64"]}').decode().rstrip("=") + "..x",
+    ],
+    ids=["lone surrogates", "letters beyond ASCII", "lists within lists", "a kid that is no text", "a body elsewhere"],
+)
+def test_what_is_no_token_at_all_is_refused_as_that(key):
+    with pytest.raises(AccessError, match="refused"):
+        keys.verify(key, secrets=[NEW], now=NOW)
+
+
+def test_a_public_key_of_the_shops_is_no_secret_to_sign_with():
+    """The confusion of RS256 with HS256: there is one algorithm here, and it is not the key's to choose."""
+    public = "-----BEGIN PUBLIC KEY-----MFkwEwYHKoZIzj0CAQYI-----END PUBLIC KEY-----"
+    head = base64.urlsafe_b64encode(json.dumps({"alg": "RS256", "typ": "JWT"}).encode()).rstrip(b"=").decode()
+    key = jwt.encode(claims(), "k" * 40, algorithm="HS256")
+    with pytest.raises(AccessError, match="not signed by HS256"):
+        keys.verify(".".join((head, *key.split(".")[1:])), secrets=[NEW, public], now=NOW)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.experience.session import Arrival, Counting, Token, present, share
+from algosync.experience.session import Arrival, Counting, Share, Token, share, together
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.streams import NOBODY, Sign, follow
@@ -57,6 +57,10 @@ def arrivals_of(rows: list[dict]) -> list[tuple[str, Arrival]]:
     return made
 
 
+def flat(sums) -> dict[tuple[str, str], float]:
+    return {(facet, value): total for facet, held in sums.items() for value, total in held.items()}
+
+
 def counted(steps: list[Step]) -> Tally:
     return tally(steps, COUNTING.rules, SEGMENTS, landmark=COUNTING.landmark)
 
@@ -85,6 +89,12 @@ def stored(rows: list[tuple[str, Arrival]]) -> tuple[dict[str, Token], dict[str,
     return tokens, {person: counted(steps) for person, steps in settled.items()}, whole
 
 
+def in_two(token: Token, first: int) -> Share:
+    """What a token's share is, worked out when only the first events had come, and then from that."""
+    early = Token(name=token.name, standing=token.standing, open=token.open, arrivals=token.arrivals[:first])
+    return share(token, COUNTING, share(early, COUNTING))
+
+
 @settings(max_examples=200, deadline=None)
 @given(rows=st.lists(event, max_size=16), data=st.data())
 def test_stored_and_recent_events_are_what_all_of_them_are(rows, data):
@@ -97,10 +107,11 @@ def test_stored_and_recent_events_are_what_all_of_them_are(rows, data):
         for name, token in tokens.items()
     ]
     _, _, whole = stored(every)
+    first = data.draw(st.integers(0, 16))
     for person in ("desk", "phone", "ann", "bob"):
-        found = present(person, settled.get(person), now, COUNTING)
+        found = together(person, settled.get(person), [in_two(token, first) for token in now], COUNTING)
         expected = counted(whole.get(person, []))
-        assert found.sums == pytest.approx(expected.sums, rel=1e-11)
+        assert flat(found.sums) == pytest.approx(flat(expected.sums), rel=1e-11)
         for name in ("facts", "spans", "seen", "events", "products", "authenticated", "purchased"):
             assert getattr(found, name) == getattr(expected, name), (person, name)
 
@@ -113,5 +124,7 @@ def test_an_anonymous_session_joins_the_account_at_login_and_a_logout_parts_them
     assert (before.present, before.tallies["desk"].events) == ("desk", 1)
     after = share(Token(name="desk", arrivals=[looked[1], logged_in[1]]), COUNTING)
     assert (after.present, set(after.tallies), after.tallies["ann"].events) == ("ann", {"ann"}, 2)
+    out = share(Token(name="desk", arrivals=[looked[1], logged_in[1], gone[1]]), COUNTING)
+    assert (out.present, set(out.tallies)) == ("desk", {"ann"})  # the logout is hers, and who is there now is not she
     left = share(Token(name="desk", arrivals=[looked[1], logged_in[1], gone[1], alone[1]]), COUNTING)
     assert (left.present, left.tallies["ann"].events, left.tallies["desk"].events) == ("desk", 3, 1)

@@ -204,6 +204,39 @@ def test_several_searches_in_one_request(run, mock, api):
     assert len([one for one in api.asked if one.get("query")]) == 1
 
 
+def test_who_chose_not_to_be_personalized_is_not_by_algolia_either_when_the_api_is_down(run, mock):
+    down = {"url": "http://127.0.0.1:9", "experience": None}
+    for told in ({"user_token": "u-1"}, {"user_token": None}, {"user_token": "a token that cannot be asked about" * 9}):
+        run("search", "products", "tv", consent="not_personalized", options=down, **told)
+        assert sent(mock) == {"query": "tv", "enablePersonalization": False}
+    requests = [{"indexName": "products", "query": "tv"}]
+    run("multi_search", requests, user_token="u-1", consent="not_personalized", options=down)
+    assert sent(mock, "/queries")["requests"] == [{**requests[0], "enablePersonalization": False}]
+    made = run("recommend_params", "u-1", index="products", object_id="tv-1", consent="not_personalized", options=down)
+    assert made["queryParameters"] == {"enablePersonalization": False}
+    run("looking_similar", "products", "tv-1", user_token="u-1", consent="not_personalized", options=down)
+    assert sent(mock, "/recommendations")["requests"][0]["queryParameters"] == {"enablePersonalization": False}
+    assert "enablePersonalization" not in run("search_params", "u-1", consent="for_you", options=down)
+    said = run("search_params", "u-1", consent="not_personalized", enablePersonalization=True, options=down)
+    assert said["enablePersonalization"] is True  # the caller's own word
+
+
+def test_the_parameters_of_several_searches(run, mock):
+    requests = [{"indexName": "products", "query": "tv", "ruleContexts": ["shop"]}, {"indexName": "products"}]
+    made = run("multi_search_params", requests, user_token="u-1")
+    assert [one["ruleContexts"] for one in made] == [["shop", "algosync-audio"], ["algosync-audio"]]
+    assert all(one.personalization.applied for one in made)
+    assert not list(mock.requests)
+
+
+def test_whom_to_ask_is_said_once(mock):
+    waits = SearchClientSync.create_with_config(config(mock, SearchConfig))
+    for said in ({}, {"url": "http://127.0.0.1:9", "experience": "http://127.0.0.1:9"}):
+        with pytest.raises(ConfigError, match="said once"):
+            Personalizer(waits, **said)
+    waits.close()
+
+
 def test_parameters_alone_for_a_call_of_ones_own(run, mock):
     made = run("search_params", "u-1", query="tv", index="products", ruleContexts=["shop"])
     assert isinstance(made, dict)
@@ -385,11 +418,14 @@ def test_no_secret_is_shown(mock):
 
 
 def test_the_twins_take_the_same():
-    for name in vars(Personalizer):
-        if name.startswith("_") or name == "close":
-            continue
+    names = [name for name in dir(Personalizer) if not name.startswith("_") and name not in {"close", "from_config"}]
+    assert {"search", "multi_search", "search_params", "multi_search_params", "trending", "visitor_key"} <= set(names)
+    for name in names:
         one, other = (inspect.signature(getattr(kind, name)) for kind in (Personalizer, AsyncPersonalizer))
         assert one == other, name
+    for name in ("__init__", "from_config"):
+        one, other = (inspect.signature(getattr(kind, name)) for kind in (Personalizer, AsyncPersonalizer))
+        assert list(one.parameters) == list(other.parameters), name
 
 
 def test_the_public_names():

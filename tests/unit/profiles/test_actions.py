@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from algosync.errors import ConfigError
-from algosync.profiles.actions import Cap, Situation, fires, parse_actions
+from algosync.profiles.actions import Cap, Situation, fires, fires_now, parse_actions
 from algosync.profiles.conditions import Boost
 from algosync.profiles.definitions import parse_segments
 
@@ -34,7 +34,9 @@ def firing(segments):
     def judge(action: dict, **situation) -> tuple[bool, str]:
         actions = parse_actions({"a": {"effect": MESSAGE, **action}}, segments=segments)
         usual = {"visit": "new", "state": "visitor", "segments": ["fans"], "place": "home", "at": NOW}
-        (found,) = fires(actions, Situation(**{**usual, **situation}))
+        now = Situation(**{**usual, **situation})
+        (found,) = fires(actions, now)
+        assert fires_now(found.action, now) is found.fired
         return found.fired, found.reason
 
     return judge

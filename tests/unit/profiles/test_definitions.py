@@ -225,3 +225,12 @@ def test_a_reference_belongs_to_the_segment_it_stands_in_whatever_the_ids():
 
 def test_ids_too_long_for_a_tag_are_refused():
     assert "at most 48" in problems({"x" * 49: {"when": {"affinity": {"value": "x"}}}})[0]
+
+
+@pytest.mark.parametrize("wrapped", [lambda inner: {"not": inner}, lambda inner: {"all": [inner]}], ids=["not", "all"])
+def test_a_definition_too_deep_to_be_walked_through_is_refused(wrapped):
+    condition = {"affinity": {"facet": "brand", "value": "x"}}
+    for _ in range(2_000):
+        condition = wrapped(condition)
+    (line,) = problems(when(condition))
+    assert "conditions within conditions; allowed: at most 100 deep" in line

@@ -9,9 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.errors import ConfigError
-from algosync.profiles.moments import epoch_day, epoch_month, epoch_seconds, month_start, month_starts, seconds_of
+from algosync.profiles.moments import (
+    epoch_day,
+    epoch_month,
+    epoch_seconds,
+    month_start,
+    month_starts,
+    months_of,
+    seconds_of,
+)
 
 moments = st.integers(0, 7 * 10**15).map(lambda us: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
+month_edges = st.builds(
+    lambda month, us: datetime.fromtimestamp(month_start(month), UTC) + timedelta(microseconds=us),
+    st.integers(1, 2600),
+    st.sampled_from([-1, 0]),
+)
 
 
 def test_moments_need_a_time_zone():
@@ -32,7 +45,7 @@ def test_a_month_holds_its_moments(moment):
 
 
 @settings(max_examples=3)
-@given(st.lists(moments, min_size=1, max_size=40))
+@given(st.lists(moments | month_edges, min_size=1, max_size=40))
 def test_columns_agree_with_python(moments):
     table = ibis.memtable(
         pa.table(
@@ -42,6 +55,8 @@ def test_columns_agree_with_python(moments):
             }
         )
     )
-    found = table.select(s=seconds_of(table.ts), m=month_starts(table.month)).to_pyarrow().to_pydict()
+    table = table.mutate(s=seconds_of(table.ts), m=month_starts(table.month))
+    found = table.mutate(n=months_of(table.s)).to_pyarrow().to_pydict()
+    assert found["n"] == [epoch_month(moment) for moment in moments]
     assert found["s"] == [epoch_seconds(moment) for moment in moments]
     assert found["m"] == [month_start(epoch_month(moment)) for moment in moments]

@@ -12,9 +12,10 @@ from ibis.config import Config
 
 from algosync.profiles.affinity import AffinityRules, aged, arithmetic, combine, overall, scores, sums, top_scores
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_tallies import Counts, documents, marks, parted
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.facts import add_facts, facts
-from algosync.profiles.identity import left_out, streams, usable
+from algosync.profiles.identity import identify, left_out, standings, streams, usable
 from algosync.profiles.readiness import ReadinessRules, readiness
 from algosync.profiles.returns import net_of_returns, unmatched_returns
 from algosync.profiles.segments import Known, memberships
@@ -22,8 +23,18 @@ from algosync.profiles.visitors import visitors
 
 AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
 MODULES = (
-    *("actions", "affinity", "attributes", "conditions", "definitions", "facts", "identity", "moments"),
-    *("readiness", "reading", "returns", "segments", "verdicts", "visitors"),
+    *(
+        "actions",
+        "affinity",
+        "attributes",
+        "batch_tallies",
+        "conditions",
+        "definitions",
+        "facts",
+        "identity",
+        "moments",
+    ),
+    *("readiness", "reading", "returns", "segments", "streams", "tally", "tally_document", "verdicts", "visitors"),
 )
 
 
@@ -48,6 +59,16 @@ def expressions() -> dict[str, ibis.Table]:
     net = net_of_returns(used)
     total = sums(net, values, rules, landmark=600)
     counted = facts(net, values, segments, as_of=AS_OF)
+    spoken = ibis.table({"string": "string", "text": "string"}, name="strings")
+    called = ibis.table({"object": "int32", "text": "string"}, name="objects")
+    stood = standings(events)
+    parts = Counts(
+        events=parted(identify(events), stood),
+        net=parted(net_of_returns(identify(events)), stood),
+        item_values=values,
+        strings=spoken,
+        objects=called,
+    )
     known = Known(
         facts=counted, scores=scores(total), attributes=attributes(used, users), visitors=visitors(used, as_of=AS_OF)
     )
@@ -63,6 +84,9 @@ def expressions() -> dict[str, ibis.Table]:
         "readiness": readiness(known.visitors, ReadinessRules()),
         "facts": add_facts(counted, counted),
         "memberships": memberships(known, segments, as_of=AS_OF),
+        "standings": stood,
+        "marks": marks(parts.events),
+        "tallies": documents(parts, rules, segments),
     }
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.profiles.identity import identify
-from algosync.profiles.streams import NOBODY, Sign, follow
+from algosync.profiles.identity import identify, standings
+from algosync.profiles.streams import NOBODY, Sign, Standing, follow
 
 ANN, BOB = 1001, 1002
 
@@ -66,6 +66,25 @@ def test_one_token_followed_in_parts_is_as_in_the_batch(log, start, tokens, data
         alone = persons(token, signs, cuts)
         assert alone == [batch[number + place] for place in range(len(signs))]
         number += len(signs)
+
+
+@settings(max_examples=3)
+@given(tokens=st.lists(token_rows, min_size=20, max_size=40))
+def test_tokens_stand_in_the_batch_as_they_do_one_by_one(log, start, tokens):
+    written = [(token, each) for token, rows in enumerate(tokens) for each in dated(rows)]
+    found = {
+        r.pop("token"): r
+        for r in standings(log(*[{"token": t, **each} for t, each in written])).to_pyarrow().to_pylist()
+    }
+    for token, rows in enumerate(tokens):
+        signs = [sign_of(each, start) for each in dated(rows)]
+        if all(sign.login is None and not sign.is_logout for sign in signs):
+            assert token not in found
+            continue
+        told = found[token]
+        named = {name: None if told[name] is None else str(told[name]) for name in ("login", "owner")}
+        _, alone = follow(NOBODY, signs)
+        assert Standing(**{**told, **named}) == alone
 
 
 def test_nothing_new_changes_nothing():

@@ -16,7 +16,7 @@ from algosync.related.trending import (
     buckets,
     everywhere,
     in_category,
-    in_place,
+    in_context,
     in_segment,
     popular,
     spread,
@@ -60,7 +60,7 @@ def test_buckets_by_category_segment_and_place(events, table):
     assert set(_scores(popular(in_segment(log, members), rules))) == {
         (segment, item) for segment in ("young", "rich") for item in (0, 1)
     }
-    assert set(_scores(popular(in_place(log, "country"), rules))) == {("PL", 0), ("DE", 1)}
+    assert set(_scores(popular(in_context(log, "country"), rules))) == {("PL", 0), ("DE", 1)}
 
 
 def test_a_trend_is_more_people_than_before_and_few_make_none(events):

@@ -14,12 +14,14 @@ from algoliasearch.http.exceptions import RequestException
 from algoliasearch.http.hosts import Host, HostsCollection
 from algoliasearch.insights.client import InsightsClientSync
 from algoliasearch.insights.config import InsightsConfig
+from sqlalchemy import event
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from algosync.errors import AccessError, ForbiddenError, RequestError, TooManyRequestsError
 from algosync.serve.collect import Collector, key_of, routes
+from algosync.serve.inbox_health import Room
 from algosync.stores.inbox import INBOX, Choice, Inbox
 from algosync.stores.state import open_state
 
@@ -44,9 +46,14 @@ class Gate:
 
 
 @pytest.fixture
-def inbox(tmp_path):
-    with open_state("sqlite", tmp_path, create=True, book=INBOX) as state:
-        yield Inbox(state)
+def state(tmp_path):
+    with open_state("sqlite", tmp_path, create=True, book=INBOX) as made:
+        yield made
+
+
+@pytest.fixture
+def inbox(state):
+    return Inbox(state)
 
 
 @pytest.fixture
@@ -97,10 +104,11 @@ def test_what_was_answered_200_is_there(client, inbox, path):
         (KEY, ""),
         ({}, "?X-Algolia-Application-Id=SHOP&X-Algolia-API-Key=good&x-algolia-agent=search-insights"),
         ({"authorization": "Bearer good"}, ""),
+        ({"x-algosync-key": "good"}, ""),
         ({"content-type": "text/plain;charset=UTF-8"}, "?x-algolia-api-key=good"),
         ({"content-type": "application/x-www-form-urlencoded"}, "?x-algolia-api-key=good"),
     ],
-    ids=["headers", "query", "bearer", "sendBeacon", "the old search-insights"],
+    ids=["headers", "query", "bearer", "ours", "sendBeacon", "the old search-insights"],
 )
 def test_credentials_and_content_types_of_every_client(client, inbox, headers, query):
     assert send(client, {"events": [VIEW]}, "/1/events" + query, headers=headers).status_code == 200
@@ -134,6 +142,12 @@ def test_malformed_json_is_answered_with_a_page_of_html(client, inbox, body):
     answer = send(client, body)
     assert answer.status_code == 400
     assert answer.headers["content-type"].startswith("text/html")
+    assert inbox.size() == 0
+
+
+def test_a_compressed_body_is_refused_by_name(client, inbox):
+    answer = send(client, {"events": [VIEW]}, headers={**KEY, "content-encoding": "gzip"})
+    assert (answer.status_code, answer.json()["message"]) == (415, "compressed bodies are not taken")
     assert inbox.size() == 0
 
 
@@ -238,7 +252,7 @@ def test_impressions_of_what_the_shop_does_not_show(inbox, gate, app, client):
     app.router.routes[:] = routes(collector)
     assert send(client, {"userToken": "u1", "action": "free-shipping"}, "/v1/impressions").status_code == 200
     answer = send(client, {"userToken": "u1", "action": "made-up"}, "/v1/impressions")
-    assert (answer.status_code, answer.json()["where"]) == (400, "action")
+    assert (answer.status_code, answer.json()["where"]) == (404, "action")
     assert set(inbox.impressions(["u1"])) == {"free-shipping"}
 
 
@@ -285,7 +299,7 @@ def test_events_of_the_past_and_of_the_future(client, inbox):
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(port, inbox, monkeypatch):
-    monkeypatch.setattr("algosync.serve.collect.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("algosync.serve.bodies.TIMEOUT_S", 0.1)
     for path in (b"/1/events", b"/v1/consent"):
         with socket.create_connection(("127.0.0.1", port)) as half:
             half.settimeout(5)
@@ -312,3 +326,26 @@ def test_a_choice_reaches_the_other_tokens_of_a_visitor(app, inbox, gate):
     assert (told.event["userToken"], seen.event["userToken"]) == ("phone", "laptop")
     assert seen.event["consent"] == "not_personalized"
     assert inbox.choice(["anna"]).consent == "not_personalized"
+
+
+def test_a_full_inbox_says_so_and_when_to_come_back(app, inbox, gate, client):
+    room = Room(inbox, events_max=2, bytes_max=10**9)
+    app.router.routes[:] = routes(Collector(inbox=inbox, gate=gate, now=lambda: NOW, room=room.need))
+    room.need(1, NOW - timedelta(seconds=9))
+    assert send(client, {"events": [VIEW, VIEW]}).status_code == 200
+    room._looked = None
+    answer = send(client, {"events": [VIEW] * 3})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert answer.json() == {"status": 503, "message": "No more events are taken now: too many wait to be read"}
+    assert (inbox.size(), room.refused) == (2, 3)
+    chosen = send(client, {"userToken": "u1", "consent": "not_personalized"}, "/v1/consent")
+    assert chosen.status_code == 200
+
+
+def test_a_full_disk_is_a_503_and_passes(state, inbox, client):
+    assert send(client, {"events": [VIEW]}).status_code == 200
+    event.listen(state.engine, "connect", lambda made, _: made.execute("PRAGMA max_page_count = 1"))
+    state.engine.dispose()
+    answer = send(client, {"events": [VIEW | {"objectIDs": ["x" * 500] * 20}] * 50})
+    assert (answer.status_code, answer.json()["message"]) == (503, "Service Unavailable")
+    assert inbox.size() == 1

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from starlette.routing import Route
 
+from algosync.errors import StoreError
 from algosync.experience.answer import answer
 from algosync.experience.question import Known, Question
 from algosync.experience.shop import Rollout, ShopAnswers
@@ -18,11 +19,12 @@ from algosync.payloads.encode import OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import parse_actions
 from algosync.profiles.definitions import parse_segments
-from algosync.serve import collect, segment
+from algosync.serve import collect, explain, segment
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
 from algosync.serve.experience import Door
+from algosync.serve.health import Also, report
 from algosync.serve.limits import Limits
 from algosync.serve.openapi import document
 from algosync.serve.schemas import EXAMPLES, SCHEMAS
@@ -119,6 +121,22 @@ def test_ready_tells_generation_and_age() -> None:
     check(response.json(), SCHEMAS["Ready"])
 
 
+def test_forwarding_is_told_and_makes_nobody_unready() -> None:
+    told = {"waiting": 3, "oldest_s": 40, "refused": 1, "expired": 0, "lost": 2, "problem": "Insights answers 500"}
+    also = Also(forwarding=lambda now: told)
+    made = report(Condition(generation=7), NOW, also)
+    assert (made["ready"], made["forwarding"]) == (True, told)
+    check(made, SCHEMAS["Ready"])
+    full = report(Condition(generation=7), NOW, Also(problems=lambda: ("the inbox is full",)))
+    assert (full["ready"], full["problems"]) == (False, ["the inbox is full"])
+    assert "forwarding" not in full
+
+    def locked(_: datetime) -> None:
+        raise StoreError("database is locked")
+
+    assert report(Condition(generation=7), NOW, Also(forwarding=locked))["ready"]
+
+
 @pytest.mark.parametrize("as_of", [None, "", "yesterday", "2026-11-23T11:59:00"])
 def test_not_ready_tells_why(as_of: str | None) -> None:
     response = get("/readyz", Condition(as_of=as_of, problems=("there is no snapshot yet",)))
@@ -145,6 +163,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
     told: list[Route] = [
         *collect.routes(collect.Collector(inbox=anything, gate=anything, now=lambda: NOW)),
         *segment.routes(segment.Webhook(segment=anything, inbox=anything, now=lambda: NOW)),
+        *explain.routes(anything, anything),
     ]
     door = Door(gate=Gate(Keys(), lambda _: None), limits=Limits(address=None, caller=None), clock=lambda: NOW)
     app: Any = make_app(Parts(door=door, desk=Desk(Condition()), routes=told))

@@ -119,11 +119,11 @@ def test_impressions_use_up_a_cap(stores: Stores) -> None:
 def test_without_the_inbox_there_is_no_answer(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody may have chosen not to be personalized."""
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise StoreError("disk I/O error")
 
     stores.publish({"anna": ANNA})
-    monkeypatch.setattr(Inbox, "choice", broken)
+    monkeypatch.setattr(Inbox, "visitor", broken)
     with pytest.raises(StoreError):
         stores.ask()
 
@@ -133,7 +133,7 @@ def test_only_another_machine_is_waited_for(stores: Stores) -> None:
 
 
 def test_a_disk_without_space_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algosync.serve.stored.SPARE_BYTES", 1 << 62)
+    monkeypatch.setattr("algosync.serve.inbox_health.SPARE_BYTES", 1 << 62)
     place = Place(url="sqlite", directory=tmp_path)
     with open_inbox(place) as inbox:
         assert "the disk of the inbox is full" in Stored(place, SHOP, inbox).condition().problems

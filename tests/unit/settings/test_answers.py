@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from algosync.errors import ConfigError
 from algosync.settings.answers import ANY_WORDS, apply_policy, recommendable, rollout, shop_answers
+from algosync.settings.rules import not_heeded
+from algosync.settings.shop import shop_rules
+from algosync.sync.tallies import rules_digest
 
 FACETS = '[facets]\nbrand = 100\ncategories = 60\n[segments]\naffinity_facet = "categories"\n'
 SEGMENTS = {
@@ -95,3 +99,50 @@ def test_curated_lists_and_consent(settings, tmp_path):
 def test_wrong_settings_are_refused(settings, text):
     with pytest.raises(ConfigError):
         settings(text)
+
+
+def test_what_recent_events_are_judged_by_is_what_a_run_judges_them_by(settings, tmp_path):
+    collector = '[[sources]]\nname = "web"\ntype = "collector"\ncontext = { country = "context.country" }\n'
+    events = '[events]\nconsent_missing = "allow"\nmax_age_days = 2\n[events.ignore]\nuser_tokens = ["staff-*"]\n'
+    session = "[profiles]\nhalf_life_days = 7\nsession = { weight = 0.5, half_life_minutes = 10 }\n"
+    given = settings(FACETS + collector + events + session)
+    made = shop_answers(given, tmp_path).overlay
+    assert made is not None
+    arrivals = made.arrivals
+    assert (arrivals.source, arrivals.consent_missing, arrivals.ignore_tokens) == ("web", "allow", ("staff-*",))
+    assert (arrivals.context, arrivals.max_age_s, arrivals.by_row) == (
+        {"country": ("context.country",)},
+        172_800,
+        False,
+    )
+    assert (made.session.weight, made.session.half_life_minutes) == (0.5, 10)
+    people = shop_rules(given, tmp_path, datetime(2026, 11, 23, tzinfo=UTC)).people
+    assert (made.affinity, made.readiness, made.segments) == (people.affinity, people.readiness, people.segments)
+    assert made.counted_by == rules_digest(people.affinity, people.segments)
+
+
+def test_the_rules_of_tallies_are_others_where_half_life_or_facts_are(settings, tmp_path):
+    serve = "[serve]\n"
+    rules = [
+        shop_answers(settings(text), tmp_path).overlay
+        for text in (FACETS + serve, FACETS + "[profiles]\nhalf_life_days = 7\n" + serve)
+    ]
+    assert rules[0].counted_by != rules[1].counted_by
+
+
+@pytest.mark.parametrize(
+    ("text", "lays_over"),
+    [
+        ("", False),  # nothing takes events out of the inbox
+        ("[serve]\n", True),
+        ('[[sources]]\nname = "web"\ntype = "collector"\n', True),
+        ('[[sources]]\nname = "web"\ntype = "collector"\ncolumns = { session_id = "visit" }\n', False),
+        ('[[sources]]\nname = "web"\ntype = "collector"\nvalues = { event_type = { seen = "view" } }\n', False),
+        ('[[sources]]\nname = "web"\ntype = "collector"\nconstants = { consent = "for_you" }\n', False),
+    ],
+    ids=["no inbox", "served", "collected", "columns", "values", "constants"],
+)
+def test_events_are_laid_over_where_their_meaning_is_known_before_a_run(settings, tmp_path, text, lays_over):
+    given = settings(FACETS + text)
+    assert (shop_answers(given, tmp_path).overlay is not None) == lays_over
+    assert any("real time" in line for line in not_heeded(given)) == ("collector" in text and not lays_over)

@@ -90,3 +90,16 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path, mon
     with pytest.raises(ConfigError, match=r"serve\.visitor_secrets") as caught:
         load(path)
     assert "hush" not in str(caught.value)
+
+
+def test_forwarding_is_off_until_asked_for() -> None:
+    assert ServeSettings().forward.enabled is False
+    assert ServeSettings.model_validate({"forward": {"enabled": True}}).forward.segment is False
+
+
+def test_what_waits_for_insights_leaves_room_for_what_comes() -> None:
+    forward = {"enabled": True, "backlog_max": 3000}
+    with pytest.raises(ValidationError, match="half of inbox_max_events"):
+        ServeSettings.model_validate({"inbox_max_events": 5000, "forward": forward})
+    ServeSettings.model_validate({"inbox_max_events": 6000, "forward": forward})
+    ServeSettings.model_validate({"inbox_max_events": 5000, "forward": {**forward, "enabled": False}})

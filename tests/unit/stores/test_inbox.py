@@ -61,6 +61,24 @@ def test_dropping_takes_what_is_not_above_and_nothing_else(inbox, monkeypatch):
     assert [one.seq for one in inbox.after(0, 100)] == [6, 7]
 
 
+def test_what_came_lately_stays_and_all_that_came_after_it(inbox):
+    for minutes in (0, 10, 30, 20, 40):
+        inbox.append([event()] * 2, NOW + timedelta(minutes=minutes))
+    assert inbox.drop(10, NOW) == 0
+    assert inbox.drop(3, NOW + timedelta(minutes=30)) == 3  # the number is not passed, whatever the time
+    assert inbox.drop(10, NOW + timedelta(minutes=30)) == 1  # an older one that came later stays
+    assert [one.seq for one in inbox.after(0, 100)] == [5, 6, 7, 8, 9, 10]
+    assert inbox.drop(9, NOW + timedelta(minutes=41)) == 5
+    assert inbox.drop(9, NOW + timedelta(minutes=41)) == 0
+
+
+def test_no_more_than_so_many_stay(inbox, monkeypatch):
+    monkeypatch.setattr("algosync.stores.inbox.KEPT_MAX", 3)
+    inbox.append([event()] * 9, NOW)
+    assert inbox.drop(7, NOW) == 4
+    assert [one.seq for one in inbox.after(0, 100)] == [5, 6, 7, 8, 9]
+
+
 def test_a_visitor_is_found_by_each_of_her_tokens(inbox):
     inbox.append([event("a"), event("b"), event("c", authenticatedUserToken="a"), event("d")], NOW)
     assert [one.seq for one in inbox.of_tokens(["a", "b"], 0)] == [1, 2, 3]

@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from algosync.errors import StoreError
 from algosync.stores.shelf import Stocktaking, put
 from algosync.stores.snapshot import SNAPSHOT, Delta, Snapshot
-from algosync.stores.snapshot_tables import shelf
+from algosync.stores.snapshot_tables import entered, shelf, standings, tallies
 from algosync.stores.state import memory_state, open_state
 
 ROWS = [
@@ -147,19 +147,47 @@ def test_a_view_stays_in_its_generation_while_a_run_publishes(state_url, tmp_pat
             assert (view.generation, view.person("anna"), view.top("popular:everywhere", "")) == (2, {"n": 2}, ["z"])
 
 
-def test_an_older_version_is_refused_by_readers_and_extended_by_writers(state_url, tmp_path):
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_an_older_version_is_refused_by_readers_and_extended_by_writers(state_url, tmp_path, version):
     with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as state:
         Snapshot(state).publish(_delta(people={"anna": {"n": 1}}))
         with state.write() as connection:
-            shelf.drop(connection)
-            connection.execute(SNAPSHOT.meta.update().where(SNAPSHOT.meta.c.key == "schema").values(value="1"))
-    with pytest.raises(StoreError, match="schema version 1, this program knows 2") as error:
+            for table in (tallies, standings, entered, *([shelf] if version == "1" else [])):
+                table.drop(connection)
+            connection.execute(SNAPSHOT.meta.update().where(SNAPSHOT.meta.c.key == "schema").values(value=version))
+    with pytest.raises(StoreError, match=f"schema version {version}, this program knows 3") as error:
         open_state(state_url, tmp_path, create=False, book=SNAPSHOT)
     assert "algosync sync" in (error.value.hint or "")
     with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as state:
         Snapshot(state).publish(_delta(ROWS, people={"anna": {"n": 1}}))
         assert Snapshot(state).person("anna") == {"n": 1}
-        assert Snapshot(state).about()["schema"] == "2"
+        assert Snapshot(state).about()["schema"] == "3"
+        with Snapshot(state).view() as view:
+            assert (view.is_counted, view.tallies(["anna"], ["anna"]), view.standings(["anna"])) == (False, {}, {})
+
+
+def test_what_has_a_mark_of_its_own_is_written_when_that_moves_and_only_then(snapshot):
+    def rows_of(*rows):
+        return lambda: iter(rows)
+
+    def unasked():
+        raise AssertionError
+
+    def publish(mark, rows, **beside):
+        stock = Stocktaking(
+            mark=mark, rows=rows, beside={k: Stocktaking(mark=m, rows=r) for k, (m, r) in beside.items()}
+        )
+        snapshot.publish(Delta(people={}, tokens={}, as_of="2026-11-20", shelf=stock))
+        with snapshot.view() as view:
+            return view.generation, view.declared("i"), view.products(["p", "q"])
+
+    declared, other = rows_of(("declared", "i", '["a"]')), rows_of(("declared", "i", '["b"]'))
+    first, second = rows_of(("product", "p", '{"n":1}')), rows_of(("product", "q", '{"n":2}'))
+    assert publish("m", declared, product=("one", first)) == (1, {"a"}, {"p": {"n": 1}})
+    assert publish("m", unasked, product=("one", unasked)) == (1, {"a"}, {"p": {"n": 1}})
+    assert publish("m", unasked, product=("two", second)) == (2, {"a"}, {"q": {"n": 2}})
+    assert publish("n", other, product=("two", unasked)) == (3, {"b"}, {"q": {"n": 2}})
+    assert [key for key in snapshot.about() if "mark" in key] == []
 
 
 def test_a_newer_version_is_refused_by_everybody(state_url, tmp_path):

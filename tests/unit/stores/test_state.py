@@ -55,7 +55,7 @@ def test_another_schema_version_is_refused(state_url, tmp_path):
     with open_state(state_url, tmp_path, create=True) as state, state.write() as connection:
         connection.execute(update(meta).values(value="99"))
     for create in (True, False):
-        with pytest.raises(StoreError, match=r"schema version 99.*knows 1.*version of algosync"):
+        with pytest.raises(StoreError, match=r"schema version 99.*knows 2.*version of algosync"):
             open_state(state_url, tmp_path, create=create)
 
 

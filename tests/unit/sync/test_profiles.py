@@ -12,11 +12,9 @@ from ibis.backends.duckdb import Backend
 
 from algosync.events.schema import LOG
 from algosync.payloads.filters import FilterPolicy
-from algosync.profiles.actions import Actions
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.readiness import ReadinessRules
-from algosync.sync.explain import Case, events_of, explain
 from algosync.sync.history import changes
 from algosync.sync.profiles import Census, People, PeopleRules, census, documents, links, people, pushable
 
@@ -109,6 +107,12 @@ def test_a_document_says_who_she_is_what_she_likes_and_why_she_is_ready(run):
     assert found.people.profiles == 2
 
 
+def test_events_without_consent_count_for_nobody_also_where_nobody_said_anything_of_consent(run):
+    found = run(*_looks(1, 1, 2, excluded="no_consent:missing"), *_looks(3, 2))
+    assert list(found.documents()) == ["bert"]
+    assert found.people.left_out == {"no_consent:missing": 2}
+
+
 def test_an_integer_stays_until_its_score_has_clearly_moved(run):
     def bolt(found):
         return found.documents()["anna"]["affinities"]["brand"]["Bolt"]
@@ -186,43 +190,3 @@ def test_many_changes_at_once_share_a_reason(run, monkeypatch):
     found = run(*_looks(1, 1), *_looks(3, 1))
     entered, _ = changes(found.backend, (), found.people, found.tables.known, SEGMENTS, LATER)
     assert [change.why[:16] for change in entered] == ["with many others"] * 2
-
-
-def _case(person, previous):
-    return Case(
-        person=person,
-        rules=RULES,
-        actions=Actions(),
-        as_of=LATER,
-        now=LATER,
-        place="any",
-        users=None,
-        previous=previous,
-        objects={1: "book", 2: "lamp"},
-    )
-
-
-def test_one_person_is_explained_as_the_batch_judged_her(run, backend_of):
-    events = [*_looks(1, *[1] * 7, 2, 2, days=1), {"token": 4, "auth": 1, "object": 2}, *_looks(3, 2)]
-    document = run(*events).documents()["anna"]
-
-    found = explain(backend_of(*events), _case(1, {}))
-
-    assert found["optionalFilters"] == document["optionalFilters"]
-    assert [found[name] == document[name] for name in ("visit", "state", "events", "ready", "reason")] == [True] * 5
-    acme, bolt = found["affinities"]
-    assert (acme["value"], bolt["value"]) == ("Acme", "Bolt")
-    assert (acme["event_count"], len(acme["events"]), bolt["rest"]) == (7, 5, 0)
-    assert sum(event["points"] for event in acme["events"]) + acme["rest"] == pytest.approx(acme["points"])
-    assert acme["points"] == pytest.approx(7 * 2 ** (-1 / 10), rel=1e-2)
-    assert bolt["score"] == pytest.approx(20 * bolt["points"] / acme["points"], rel=1e-6)
-    assert {event["objectID"] for event in bolt["events"]} == {"lamp"}
-    assert {a["value"]: a["integer"] for a in found["affinities"]} == document["affinities"]["brand"]
-    assert [segment["member"] for segment in found["segments"]] == [True, False]
-    assert explain(backend_of(*events), _case(99, {})) is None
-
-
-def test_all_tokens_a_person_ever_used_are_looked_at(backend_of):
-    backend = backend_of({"token": 4, "auth": 1, "object": 1}, {"token": 4, "object": 2}, {"token": 3, "object": 1})
-    assert sorted(events_of(backend.table("events"), 1).to_pyarrow()["object"].to_pylist()) == [1, 2]
-    assert events_of(backend.table("events"), 2).to_pyarrow().num_rows == 0

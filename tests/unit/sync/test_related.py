@@ -32,6 +32,7 @@ RULES = RelatedRules(
     shrinkage=0.0,
     category="kind",
     place="country",
+    device="device",
 )
 COLUMNS = pa.schema(
     [
@@ -55,7 +56,7 @@ def evidence():
     backend = ibis.duckdb.connect()
 
     def made(*events):
-        plain = {"kind": "view", "context": [("country", "de")], "session_id": None}
+        plain = {"kind": "view", "context": [("country", "de"), ("device", "phone")], "session_id": None}
         rows = [
             {**plain, "ts": AS_OF - timedelta(days=event.pop("days", 1)), "person": event["token"], **event}
             for event in map(dict, events)
@@ -103,11 +104,13 @@ def test_each_kind_has_its_own_evidence(evidence):
     counts = found.counts()
     assert (counts["similar"], counts["bought_together"], counts["viewed_together"], counts["related"]) == (2, 2, 3, 4)
     assert counts["popular:category"] == 3
-    assert counts["popular:place"] == counts["popular:everywhere"] == counts["popular:segment"] == 1
+    assert {counts[f"popular:{scope}"] for scope in ("place", "device", "everywhere", "segment")} == {1}
 
 
 def test_only_the_kinds_that_are_asked_for_are_made(evidence):
-    found = _find(evidence(*EVENTS), replace(RULES, kinds=("related",), category=None, place=None, trending=False))
+    found = _find(
+        evidence(*EVENTS), replace(RULES, kinds=("related",), category=None, place=None, device=None, trending=False)
+    )
     assert set(found.lists) == {"related"}
     assert set(found.tops["scope"].to_pylist()) == {"popular:everywhere", "popular:segment"}
     assert found.trending.tolist() == [0, 0, 0, 0]

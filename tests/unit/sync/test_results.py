@@ -14,6 +14,7 @@ from algosync.errors import StoreError
 from algosync.related.topk import from_rows
 from algosync.sync.related import RelatedItems
 from algosync.sync.results import Results
+from algosync.sync.tallies import ENTERED, PARTS, STANDINGS, Counted
 
 INTEGERS = pa.table({"person": [1], "facet": ["brand"], "value": ["Acme"], "integer": pa.array([20], pa.int8())})
 
@@ -107,6 +108,35 @@ def test_a_read_of_the_index_holds_for_the_state_it_was_made_in(kept):
     kept.save_read(_catalog(), {"products": {}}, "state 2")
     assert kept.last_read("state 1") is None
     assert kept.last_read("state 2").versions == {}
+
+
+COUNTED = Counted(
+    mark="m",
+    rules="r",
+    anchor=(3, 2, "ann"),
+    parts=pa.table([[2, 7], [5, -1]], schema=PARTS),
+    standings=pa.table([[3], [1], [None], [3], [True], [False], [99], [None]], schema=STANDINGS),
+    entered=pa.table([[3], ["age"], ["31"]], schema=ENTERED),
+)
+
+
+def test_what_tallies_were_made_from_comes_back_as_it_was(kept):
+    assert kept.counted() is None
+    kept.save_counted(COUNTED)
+    found = kept.counted()
+    assert (found.mark, found.rules, tuple(found.anchor)) == ("m", "r", (3, 2, "ann"))
+    for name in ("parts", "standings", "entered"):
+        assert getattr(found, name).equals(getattr(COUNTED, name)), name
+
+
+def test_what_tallies_were_made_from_is_of_one_run_or_of_none(kept, monkeypatch):
+    kept.save_counted(COUNTED)
+    store = Results._store
+    monkeypatch.setattr(
+        Results, "_store", lambda self, name, *rest: name.endswith("parts") and store(self, name, *rest)
+    )
+    kept.save_counted(replace(COUNTED, mark="n"))
+    assert kept.counted() is None
 
 
 @pytest.mark.parametrize("written", [1, 2, 3])

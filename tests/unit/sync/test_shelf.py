@@ -12,6 +12,7 @@ import pytest
 from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules, FacetRule
 from algosync.related.topk import from_rows
+from algosync.stores.shelf import Stocktaking
 from algosync.sync.catalog import Observed
 from algosync.sync.related import RelatedItems
 from algosync.sync.shelf import TOP, stocktaking
@@ -102,3 +103,60 @@ def test_the_mark_changes_with_whatever_the_rows_come_from(found):
         stocktaking(CATALOG, found, OBSERVED, None),
     ]
     assert again not in {stock.mark for stock in others}
+
+
+NOTHING = RelatedItems(
+    inputs="", lists={}, popular=np.zeros(0), popularity=np.zeros(0), trending=np.zeros(0), tops=pa.table({})
+)
+
+
+def _products(*records, wanted=("categories",)):
+    rules = CatalogRules(
+        id="sku",
+        group="parent",
+        price="price",
+        facets={name: FacetRule(attribute=name) for name in ("categories", "brand")},
+    )
+    catalog = build([list(records)], rules)
+    return stocktaking(catalog, NOTHING, OBSERVED, None, wanted=wanted).beside["product"]
+
+
+SHIRT = {"objectID": "s-1", "sku": "4711", "parent": "s", "categories": ["Tops"], "brand": "Acme", "price": 9.5}
+OTHER = {"objectID": "s-2", "sku": "4712", "parent": "s", "categories": ["Sale", "Tops"], "price": 8}
+
+
+def test_a_product_is_there_by_every_id_that_an_event_may_say():
+    rows = _rows(_products(SHIRT, OTHER, {"objectID": "bare"}))
+    shirt, other = {"categories": ["Tops"]}, {"categories": ["Sale", "Tops"]}
+    assert rows == {
+        ("product", "s-1"): {"facets": shirt, "price": 9.5},
+        ("product", "4711"): {"facets": shirt, "price": 9.5},
+        ("product", "s-2"): {"facets": other, "price": 8},
+        ("product", "4712"): {"facets": other, "price": 8},
+        ("product", "s"): {"facets": other, "price": 8},  # all variants' facets, the lowest price
+        ("product", "bare"): {"facets": {}, "price": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted", "same"),
+    [
+        (SHIRT, ("categories",), True),
+        (SHIRT, ("brand", "categories"), False),
+        (SHIRT | {"price": 9}, ("categories",), False),
+        (SHIRT | {"categories": []}, ("categories",), False),
+        (SHIRT | {"sku": "4713"}, ("categories",), False),
+        (SHIRT | {"name": "Shirt"}, ("categories",), True),
+    ],
+    ids=["nothing", "another facet is wanted", "price", "facets", "id", "what no tally needs"],
+)
+def test_products_are_made_anew_where_what_they_come_from_changed(record, wanted, same):
+    assert (_products(record, wanted=wanted).mark == _products(SHIRT).mark) is same
+
+
+def test_what_is_made_elsewhere_stands_beside(found):
+    overview = Stocktaking(mark="a", rows=lambda: [("overview", "", "{}")])
+    stock = stocktaking(CATALOG, found, OBSERVED, "categories", {"overview": overview})
+    assert stock.beside["overview"] is overview
+    assert {kind: len(list(part.rows())) for kind, part in stock.beside.items()} == {"overview": 1, "product": 5}
+    assert stock.mark == stocktaking(CATALOG, found, OBSERVED, "categories").mark

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from algosync.algolia.client import Target, WriteClient
-from algosync.errors import AlgoliaError, ConfigError, StoreError
+from algosync.errors import AlgoliaError, ConfigError, RequestError, StoreError
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.server import MockServer
-from algosync.runtime import Runtime
+from algosync.runtime.commands import Runtime
 from algosync.sync.stages import Silent
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -100,11 +100,11 @@ def test_a_family_that_is_off_cannot_be_pushed_alone(runtime):
 def test_before_the_first_run_there_is_nothing_to_tell_and_telling_makes_nothing(runtime, tmp_path):
     shop = runtime()
     assert shop.status()["log"]["events"] == 0
-    assert shop.status()["snapshot"] == {"schema": "2", "people": 0}
+    assert shop.status()["snapshot"] == {"schema": "3", "people": 0}
     assert shop.quarantine_list(source=None, limit=5) == {"reasons": [], "rows": [], "total": 0}
     with pytest.raises(StoreError, match="no row 7 in quarantine"):
         shop.quarantine_show(7)
-    with pytest.raises(StoreError, match="nothing is known of 'anna'"):
+    with pytest.raises(RequestError, match=r"no snapshot yet\. Run `algosync sync`"):
         shop.explain("anna")
     assert not (tmp_path / "state").exists()
 

@@ -1,0 +1,169 @@
+"""What a command has open: the stores, the log, the analytics engine, Algolia; and the record it leaves.
+
+Opens from the settings and gives everything back; it computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ibis
+from ibis.backends.duckdb import Backend
+from pydantic import SecretStr
+
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.errors import AlgosyncError, ConfigError, StoreError
+from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
+from algosync.payloads.declared import declared_facets
+from algosync.payloads.encode import Family
+from algosync.settings import rules as made
+from algosync.settings.kept import kept_document
+from algosync.settings.models import Settings
+from algosync.settings.shop import shop_rules
+from algosync.stores.runs import Run, note_run
+from algosync.stores.settings_kept import keep_settings
+from algosync.stores.snapshot import SNAPSHOT, Snapshot
+from algosync.stores.state import STATE, Book, State, open_state
+from algosync.sync.catalog import Observed
+from algosync.sync.cycle import Hands, ShopRules
+from algosync.sync.ledger import Ledger
+from algosync.sync.results import Results
+from algosync.sync.stages import Progress, Stages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one command has open."""
+
+    hands: Hands
+    state: State
+    rules: ShopRules
+    ledger: Ledger
+    writable: bool
+
+
+Note = Callable[[Mapping[str, Any], str | None], None]
+"""Keeps a run's report and the moment it describes."""
+
+
+class Opening:
+    """Opens what commands work with.
+
+    Args:
+        settings: The settings.
+        base: The folder of the settings file.
+        progress: Whoever watches.
+        clock: Tells the time.
+    """
+
+    def __init__(self, settings: Settings, base: Path, *, progress: Progress, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self.base = base
+        self.clock = clock
+        self.target = made.target(settings)
+        self.directory = base / settings.state.directory
+        self._progress = progress
+
+    @contextmanager
+    def session(
+        self, only: tuple[Family, ...], *, writable: bool, reader: ReadClient | None = None
+    ) -> Iterator[Session]:
+        """All that a run needs; `reader` in place of Algolia's own."""
+        now = self.clock()
+        rules = shop_rules(self.settings, self.base, now, only)
+        with ExitStack() as stack:
+            state = stack.enter_context(self.state(create=writable))
+            snapshot = stack.enter_context(self.state(create=writable, book=SNAPSHOT))
+            ledger = Ledger(state.engine, self.target)
+            writer: LogWriter = CommittingWriter(state) if writable else ScratchWriter(state)
+            stack.callback(writer.close)
+            hands = Hands(
+                backend=stack.enter_context(self.backend()),
+                client=reader or stack.enter_context(self.reader()),
+                writer=writer,
+                snapshot=Snapshot(snapshot),
+                results=Results(self.directory / "results"),
+                ledger=ledger,
+                stages=Stages(self._progress),
+                now=now,
+            )
+            yield Session(hands=hands, state=state, rules=rules, ledger=ledger, writable=writable)
+
+    @contextmanager
+    def noted(self, command: str, session: Session) -> Iterator[Note]:
+        """Keeps a record of the run; of a failed one too, with what it had pushed until then."""
+        started = session.hands.now
+
+        def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
+            run = Run(
+                command=command,
+                started_at=started,
+                finished_at=self.clock(),
+                as_of=as_of,
+                outcome=outcome,
+                report=report,
+            )
+            note_run(session.state, run)
+
+        try:
+            yield note
+        except BaseException as error:
+            what = str(error) if isinstance(error, AlgosyncError) else f"broke off: {type(error).__name__}"
+            with suppress(StoreError):
+                note({"pushed": {"operations": session.ledger.taken_since(started)}}, None, what)
+            raise
+
+    def keep_settings(self, session: Session, observed: Observed) -> dict[str, str]:
+        """Keeps what a run's rules were made from; gives what its record says of that."""
+        declared = {
+            index: declared_facets(found.get("attributesForFaceting")) for index, found in observed.settings.items()
+        }
+        document = kept_document(self.settings, self.base, declared)
+        return {"settings": keep_settings(session.state, document, session.hands.now)}
+
+    def state(self, *, create: bool, book: Book = STATE) -> State:
+        """One of the databases; without `create` for reading alone."""
+        return open_state(self.settings.state.url, self.directory, create=create, book=book)
+
+    @contextmanager
+    def backend(self) -> Iterator[Backend]:
+        """The analytics engine, in memory; what does not fit there spills into a folder that goes with it."""
+        # No extension may be fetched from elsewhere; and without ICU every time is UTC, whatever the machine's zone.
+        offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        with TemporaryDirectory(prefix="algosync-") as spill:
+            backend = ibis.duckdb.connect(
+                memory_limit=self.settings.state.memory_limit, temp_directory=spill, **offline
+            )
+            try:
+                yield backend
+            finally:
+                backend.disconnect()
+
+    def reader(self) -> ReadClient:
+        """Algolia, for reading.
+
+        Raises:
+            ConfigError: There is no key.
+        """
+        algolia = self.settings.algolia
+        return ReadClient(self.target, _secret(algolia.read_api_key or algolia.write_api_key, "read_api_key"))
+
+    def writer(self) -> WriteClient:
+        """Algolia, for writing.
+
+        Raises:
+            ConfigError: There is no key.
+        """
+        return WriteClient(self.target, _secret(self.settings.algolia.write_api_key, "write_api_key"))
+
+
+def _secret(key: SecretStr | None, name: str) -> str:
+    if key is None:
+        raise ConfigError("is missing", where=f"algolia.{name}", hint=f"Set ALGOSYNC_ALGOLIA__{name.upper()}.")
+    return key.get_secret_value()

@@ -1,0 +1,87 @@
+"""A request's body as far as it is there, and an answer's head and body in one write: an extension of ASGI's messages.
+
+The messages make two writes of an answer, and a wait of a body that came with its head. Whoever finds the extension in
+a request's scope may use it as long as nobody in between looks at the messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+from weakref import ref
+
+from starlette.types import Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+WHOLE: Final = "algosync.whole"
+"""The name of the extension."""
+
+_STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Whole:
+    """One request of uvicorn's and its answer.
+
+    Args:
+        cycle: What uvicorn keeps of them; it holds the scope, so that nothing in a scope may hold it: each request
+            would leave a ring of objects to Python's garbage collector.
+    """
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = ref(cycle)
+
+    def body(self) -> bytes | None:
+        """The body, where all of it is there and the client waits for nothing before it sends it; else None."""
+        cycle = self._cycle()
+        if (
+            cycle is None
+            or cycle.more_body
+            or cycle.disconnected
+            or cycle.response_complete
+            or cycle.waiting_for_100_continue
+        ):
+            return None
+        body = bytes(cycle.body)
+        cycle.body = bytearray()
+        return body
+
+    def send(self, status: int, head: bytes, body: bytes) -> bool:
+        """Sends an answer; False where it has to go by messages, and nothing was sent.
+
+        Args:
+            status: Of HTTP.
+            head: Its headers as they go over the wire, with the body's length among them.
+            body: What follows.
+        """
+        cycle = self._cycle()
+        if (
+            cycle is None
+            or cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or cycle.flow.write_paused
+        ):
+            return False
+        own = b"".join([name + b": " + value + b"\r\n" for name, value in cycle.default_headers])
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(b"".join((_STATUS[status], own, head, b"\r\n", body)))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+    def is_behind(self, send: Send) -> bool:
+        """Whether what is sent goes straight to uvicorn."""
+        cycle = self._cycle()
+        return cycle is not None and send == cycle.send
+
+
+def whole_of(scope: Scope) -> Whole | None:
+    """The extension, where the server of a request has it."""
+    extensions: dict[str, Any] | None = scope.get("extensions")
+    return None if extensions is None else extensions.get(WHOLE)
