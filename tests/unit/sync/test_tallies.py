@@ -95,7 +95,7 @@ returns = st.fixed_dictionaries(
 sold = st.fixed_dictionaries({}, optional={"order_id": st.sampled_from(["o1", "o2"])})
 choices = st.sampled_from([None] * 12 + ["not_personalized", "for_you"])
 law = settings(
-    max_examples=4,
+    max_examples=2,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an example takes seconds, and shrinking one minutes
 )
