@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench faults soak clean
 
 install: $(STAMP)
 
@@ -32,6 +32,12 @@ check: install
 
 bench: install
 	$(BIN)/python benchmarks/run.py
+
+faults: install
+	$(BIN)/python tests/faults/run.py --all
+
+soak: install
+	$(BIN)/python benchmarks/soak.py --minutes 30
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

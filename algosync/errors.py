@@ -7,6 +7,7 @@
     ├── SourceError             retry: a source of events, users or products cannot be read
     ├── RejectedShareError      stop: too many rows of a batch are unusable
     ├── StoreError              stop: the state database or the event log is unusable
+    │   └── BusyError           retry: another process is writing
     ├── AlgoliaError            stop: Algolia refused (4xx)
     │   └── AlgoliaUnavailableError  retry: no answer, 429 or 5xx
     │       └── NotPublishedError    retry: a write was taken and cannot be read yet
@@ -14,7 +15,9 @@
     │   └── ForbiddenError      stop: a good key, which opens something else
     ├── RequestError            stop: a request to the HTTP API is ill-formed or too large
     │   └── TooManyRequestsError     retry: so often is not allowed
+    ├── StoppedError            skip: the service was told to end
     └── PushRefusedError        stop: pushing would break a promise, for example show profiles to strangers
+        └── BrakeError          stop: a plan would change or delete more than a set share of what is there
 
 An error says what happened, where, and what to do next; adapters translate every foreign exception into one of
 these, so that nothing above an adapter names another library's exceptions.
@@ -71,6 +74,12 @@ class StoreError(AlgosyncError):
     """The state database, the snapshot or the event log cannot be used."""
 
 
+class BusyError(StoreError):
+    """Another process is writing, or leads; when it has finished, this one may."""
+
+    action = "retry"
+
+
 class AlgoliaError(AlgosyncError):
     """Algolia refused a request.
 
@@ -98,9 +107,14 @@ class AlgoliaError(AlgosyncError):
 
 
 class AlgoliaUnavailableError(AlgoliaError):
-    """No answer, too many requests, or an error on Algolia's side."""
+    """No answer, too many requests, or an error on Algolia's side.
+
+    Attributes:
+        undone: It is certain that nothing was done: the request never left, or was turned away at the door.
+    """
 
     action = "retry"
+    undone: bool = False
 
 
 class NotPublishedError(AlgoliaUnavailableError):
@@ -141,5 +155,23 @@ class TooManyRequestsError(RequestError):
     action = "retry"
 
 
+class StoppedError(AlgosyncError):
+    """The service was told to end; what was committed is kept, the rest rolled back."""
+
+    action = "skip"
+
+
 class PushRefusedError(AlgosyncError):
     """Pushing would break a promise; nothing was sent."""
+
+
+class BrakeError(PushRefusedError):
+    """A plan is larger than it may be without somebody's approval; nothing was sent.
+
+    Args:
+        hash: Of the plan that was stopped.
+    """
+
+    def __init__(self, what: str, *, hash: str, where: str | None = None, hint: str | None = None) -> None:  # noqa: A002
+        self.hash = hash
+        super().__init__(what, where=where, hint=hint)

@@ -144,7 +144,7 @@ class AlgoliaMock:
         return client
 
     def _target(self) -> Any:
-        from algosync.algolia.client import Target
+        from algosync.algolia.target import Target
 
         return Target(app_id=self.app_id, hosts=(self.url,))
 

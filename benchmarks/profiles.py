@@ -148,7 +148,8 @@ def _outcome(con: Any, clock: Any, relation: str) -> Outcome:
 
 
 def _top_scores(place: Path, _scale: float) -> Outcome:
-    from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
+    from algosync.profiles.affinity import AffinityRules, landmark_of
+    from algosync.profiles.batch_affinity import top_scores
 
     backend = _backend(place)
     rules = AffinityRules(weights=WEIGHTS, facets=tuple(VALUES), half_life_days=HALF_LIFE_DAYS)
@@ -162,7 +163,8 @@ def _top_scores(place: Path, _scale: float) -> Outcome:
 
 
 def _census(place: Path, _scale: float) -> Outcome:
-    from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
+    from algosync.profiles.affinity import AffinityRules, landmark_of
+    from algosync.profiles.batch_affinity import top_scores
     from algosync.profiles.identity import usable
 
     backend = _backend(place)

@@ -66,7 +66,8 @@ def _sent(scale: float, send: Callable[[int, list[Record]], None]) -> Outcome:
 def _algosync(_place: Path, scale: float) -> Outcome:
     import orjson
 
-    from algosync.algolia.client import Target, WriteClient
+    from algosync.algolia.client import WriteClient
+    from algosync.algolia.target import Target
 
     def send(port: int, records: list[Record]) -> None:
         with WriteClient(Target(app_id="BENCH", hosts=(f"http://127.0.0.1:{port}",)), "key") as client:

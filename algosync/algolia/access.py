@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from algosync.algolia.client import ReadClient, Target
+from algosync.algolia.client import ReadClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError
 
 

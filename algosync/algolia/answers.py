@@ -17,6 +17,7 @@ import orjson
 from algosync.errors import AlgoliaError, AlgoliaUnavailableError
 
 TOO_MANY_REQUESTS: Final = 429
+_NO_CONTENT: Final = 204
 _EXCERPT: Final = 160
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -48,11 +49,13 @@ class Answer:
 
 
 def value(answer: Answer) -> Any:
-    """The JSON document of a good answer.
+    """The JSON document of a good answer; None of one that says that it has none (204).
 
     Raises:
         AlgoliaUnavailableError: The body is not JSON: something else than Algolia answered.
     """
+    if answer.status == _NO_CONTENT:
+        return None
     try:
         return orjson.loads(answer.text)
     except orjson.JSONDecodeError as error:

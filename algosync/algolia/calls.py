@@ -1,7 +1,7 @@
 """The requests that algosync makes of Algolia, as values: verb, path, body, needed permission.
 
-Must not send anything. Each call but `push_events` may be repeated without harm, so that the wire may try again. A
-contract test compares every call with the one that the official client makes.
+Must not send anything. Each call but `push_events` may be repeated without harm, and those that are `billed` cost once
+more then. A contract test compares every call with the one that the official client makes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Call:
         index: The index it is about, for messages; empty where it is about none or several.
         acl: The permission that the key needs.
         read: Whether reading hosts may answer it.
+        billed: Algolia bills what it does, each time: repeated only where it is certain that nothing was done.
     """
 
     verb: Literal["GET", "POST", "PUT", "DELETE"]
@@ -34,6 +35,7 @@ class Call:
     body: bytes | None = None
     query: Mapping[str, Any] = field(default_factory=dict)
     read: bool = True
+    billed: bool = False
 
 
 def browse(index: str, attributes: Sequence[str] | None, page_size: int, cursor: str | None) -> Call:
@@ -89,22 +91,22 @@ def get_task(index: str, task_id: int) -> Call:
 
 def batch(index: str, body: bytes) -> Call:
     """Operations on records, in order."""
-    return Call(
-        verb="POST", path=_path(index, "batch"), index=index, acl="addObject and deleteObject", body=body, read=False
-    )
+    acl, path = "addObject and deleteObject", _path(index, "batch")
+    return Call(verb="POST", path=path, index=index, acl=acl, body=body, read=False, billed=True)
 
 
 def save_rules(index: str, rules: bytes) -> Call:
     """Create or replace rules; those of others always stay."""
     query = {"forwardToReplicas": False, "clearExistingRules": False}
     path = _path(index, "rules/batch")
-    return Call(verb="POST", path=path, index=index, acl="editSettings", body=rules, query=query, read=False)
+    acl = "editSettings"
+    return Call(verb="POST", path=path, index=index, acl=acl, body=rules, query=query, read=False, billed=True)
 
 
 def delete_rule(index: str, object_id: str) -> Call:
     """Delete one rule."""
     path, query = _path(index, "rules", object_id), {"forwardToReplicas": False}
-    return Call(verb="DELETE", path=path, index=index, acl="editSettings", query=query, read=False)
+    return Call(verb="DELETE", path=path, index=index, acl="editSettings", query=query, read=False, billed=True)
 
 
 def set_settings(index: str, settings: Mapping[str, Any]) -> Call:
@@ -117,6 +119,21 @@ def set_settings(index: str, settings: Mapping[str, Any]) -> Call:
 def push_events(body: bytes) -> Call:
     """Events for Insights. Not one that may be repeated without harm: Insights counts what comes twice twice."""
     return Call(verb="POST", path="/1/events", acl="search", body=body, read=False)
+
+
+def delete_user_token(token: str) -> Call:
+    """Has Insights forget a user token's events."""
+    return Call(verb="DELETE", path=f"/1/usertokens/{quote(token, safe='')}", acl="deleteObject", read=False)
+
+
+def get_profile(token: str) -> Call:
+    """What Personalization knows of a user token."""
+    return Call(verb="GET", path=f"/1/profiles/personalization/{quote(token, safe='')}", acl="recommendation")
+
+
+def delete_profile(token: str) -> Call:
+    """Has Personalization begin a user token's profile anew."""
+    return Call(verb="DELETE", path=f"/1/profiles/{quote(token, safe='')}", acl="recommendation", read=False)
 
 
 def _path(index: str, rest: str, last: str | None = None) -> str:

@@ -6,14 +6,15 @@ records mean. Like the wire, a client is not for several threads at once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import sleep as _sleep
 from typing import Any, Final, Literal, Self
 
 from algosync.algolia import calls
 from algosync.algolia.answers import need
 from algosync.algolia.calls import PAGE, Call
-from algosync.algolia.wire import Target, Wire
+from algosync.algolia.target import Target
+from algosync.algolia.wire import PATIENCE_S, Wire
 from algosync.errors import AlgoliaError, NotPublishedError
 
 __all__ = ["NotPublishedError", "ReadClient", "Target", "WriteClient"]
@@ -28,16 +29,23 @@ class ReadClient:
     Args:
         target: Application and hosts.
         api_key: A key with the permissions browse, search, settings and listIndexes. It appears in no message.
-        sleep: Takes seconds; how `wait` pauses.
+        sleep: Takes seconds; how to pause, in place of sleeping.
+        patience_s: Seconds that all waiting may take while Algolia turns requests away or does not answer.
 
     Raises:
         ConfigError: The target or the key cannot be used at all.
     """
 
-    def __init__(self, target: Target, api_key: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        target: Target,
+        api_key: str,
+        sleep: Callable[[float], None] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.target = target
-        self._wire = Wire(target, api_key)
-        self._sleep = sleep
+        self._wire = Wire(target, api_key, patience_s=patience_s)
+        self._sleep = sleep or _sleep
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.target!r})"
@@ -56,6 +64,15 @@ class ReadClient:
     def requests(self) -> int:
         """How many requests were sent, further tries included."""
         return self._wire.requests
+
+    @property
+    def throttled(self) -> int:
+        """How many requests were turned away since there were too many (429)."""
+        return self._wire.throttled
+
+    def pause(self, seconds: float) -> bool:
+        """Pause, as far as there is patience left for it; says whether there was."""
+        return self._wire.pause(seconds, self._sleep)
 
     def browse(
         self, index: str, attributes: Sequence[str] | None = None, page_size: int = PAGE
@@ -131,13 +148,16 @@ class ReadClient:
         status = need(self._wire.send(call), "status", str, where=self._wire.where(call))
         return "published" if status == "published" else "notPublished"
 
-    def wait(self, index: str, task_id: int, *, timeout_s: float = 600.0) -> None:
+    def wait(self, index: str, task_id: int, *, timeout_s: float = 600.0) -> float:
         """Return once a write is published.
 
         Args:
             index: The index written to.
             task_id: What the write returned.
-            timeout_s: Seconds to wait in all, counted as the sum of the pauses.
+            timeout_s: Seconds to wait in all, counted as the sum of the pauses; with 0 it is asked about once.
+
+        Returns:
+            How many seconds that took.
 
         Raises:
             NotPublishedError: It was not published in time.
@@ -152,6 +172,7 @@ class ReadClient:
                 )
             self._sleep(pause)
             waited, pause = waited + pause, min(pause * 1.5, _WAIT_MAX_S)
+        return waited
 
     def _document(self, call: Call) -> dict[str, Any]:
         answer = self._wire.send(call)
@@ -175,8 +196,14 @@ class WriteClient(ReadClient):
         operations: How many operations were accepted, as Algolia bills them.
     """
 
-    def __init__(self, target: Target, api_key: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(target, api_key, sleep)
+    def __init__(
+        self,
+        target: Target,
+        api_key: str,
+        sleep: Callable[[float], None] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        super().__init__(target, api_key, sleep, patience_s)
         self.operations = 0
 
     def batch(self, index: str, body: bytes, count: int) -> int:
@@ -192,7 +219,7 @@ class WriteClient(ReadClient):
 
         Raises:
             AlgoliaError: Refused; `position` and `object_id` name the record at fault, where Algolia does.
-            AlgoliaUnavailableError: It is unknown whether the operations were taken.
+            AlgoliaUnavailableError: It is unknown whether the operations were taken, unless the error is `undone`.
         """
         return self._write(calls.batch(index, body), count)
 

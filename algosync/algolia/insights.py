@@ -1,4 +1,4 @@
-"""Algolia Insights as a place to send events to.
+"""Algolia Insights as a place to send events to, and to have a user's taken away.
 
 One request, one try: Insights knows no event again, so whether to send once more is for those to decide who know what
 was sent before. Must not know where events come from. Like the wire, a client is not for several threads at once.
@@ -12,7 +12,8 @@ from typing import Any, Final, Literal
 import orjson
 
 from algosync.algolia import calls
-from algosync.algolia.wire import Target, Wire
+from algosync.algolia.target import Target
+from algosync.algolia.wire import Wire
 
 EVENTS_MAX: Final = 1000
 """Events of one request, at Algolia."""
@@ -23,11 +24,11 @@ _HOSTS: Final = {None: "insights.algolia.io", "us": "insights.us.algolia.io", "e
 
 
 class InsightsClient:
-    """Sends events.
+    """Sends events, and has them deleted.
 
     Args:
         target: Application and hosts; without hosts, Algolia's own.
-        api_key: A key with the permission search. It appears in no message.
+        api_key: A key with the permission search, and deleteObject to delete. It appears in no message.
         region: Where the application's analytics are kept; None leaves it to Algolia.
 
     Raises:
@@ -48,6 +49,18 @@ class InsightsClient:
             AlgoliaUnavailableError: It is unknown whether they were taken.
         """
         self._wire.once(calls.push_events(orjson.dumps({"events": list(events)})))
+
+    def delete_user(self, token: str) -> None:
+        """Has all events of a user token deleted, again if need be. Algolia takes up to 48 hours, and tells no end.
+
+        Args:
+            token: As events name it, signed in or not.
+
+        Raises:
+            AlgoliaError: Refused; 422 where this can be no user token.
+            AlgoliaUnavailableError: No answer.
+        """
+        self._wire.send(calls.delete_user_token(token))
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""

@@ -4,50 +4,40 @@ It uses the official client's transporter (hosts, fail-over, headers, time limit
 since the client's own serializer is most of its cost. Every private name of the pinned version is reached here; a
 contract test compares each request with the one the official client makes. The client's traps end here: hosts that
 stay down for 300 s after one error, raw connection errors, lost statuses, answers that are not JSON, proxies for
-loopback, redirects that carry the key away. Not for use by several threads at once.
+loopback, redirects that carry the key away, writes sent to one host after the other without a look at what the first
+one did. Not for use by several threads at once.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import stamina
 
-from algosync.algolia.answers import Answer, refusal, value
+from algosync.algolia.answers import TOO_MANY_REQUESTS, Answer, refusal, value
 from algosync.algolia.calls import Call
-from algosync.errors import AlgoliaUnavailableError, ConfigError
+from algosync.algolia.target import Target
+from algosync.errors import AlgoliaError, AlgoliaUnavailableError, ConfigError
 
 if TYPE_CHECKING:
     from algoliasearch.http.hosts import Host
     from algoliasearch.http.request_options import RequestOptions
     from algoliasearch.search.config import SearchConfig
 
-_ATTEMPTS: Final = 4
-_PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 300.0
+"""Seconds that a client waits in all while Algolia asks for it, or does not answer."""
+
+_TRIES: Final = 4
+_LONGEST_S: Final = 5.0
+_jitter = SystemRandom()
 _TIMEOUT_MS: Final = 30_000
 _GZIP_FROM: Final = 750
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """An Algolia application and where it answers.
-
-    Attributes:
-        app_id: The application's id.
-        hosts: URLs such as "http://127.0.0.1:8108"; empty for Algolia's own hosts.
-    """
-
-    app_id: str
-    hosts: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """What tells servers apart in the ledger, so that mock, staging and production never mix."""
-        return ",".join(sorted(host.rstrip("/") for host in self.hosts)) or "algolia"
 
 
 class Wire:
@@ -57,12 +47,18 @@ class Wire:
         target: Application and hosts.
         api_key: The key; in no message.
         host: Where the service answers if the target names no hosts; None for those of search.
+        patience_s: Seconds to wait between tries, over the whole life of the wire.
+
+    Attributes:
+        requests: How many were sent, further tries included.
+        throttled: How many were answered 429.
     """
 
-    def __init__(self, target: Target, api_key: str, host: str | None = None) -> None:
+    def __init__(self, target: Target, api_key: str, host: str | None = None, patience_s: float = PATIENCE_S) -> None:
         from algoliasearch.http.transporter_sync import TransporterSync
 
-        self.requests = 0
+        self.requests = self.throttled = 0
+        self._patience_s = patience_s
         self._target = target
         self._secret = api_key
         self._config = _config(target, api_key, host)
@@ -71,13 +67,45 @@ class Wire:
         self._transporter._retry_strategy = self._witness  # noqa: SLF001
 
     def send(self, call: Call) -> Any:
-        """Send one idempotent call; a few tries, as long as waiting may help."""
-        for attempt in stamina.retry_context(
-            on=_worth_waiting, attempts=_ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=5.0, wait_jitter=0.5
-        ):
+        """Send one call; again, as long as waiting may help and there is patience left.
+
+        A call that is billed is sent again only where it is certain that nothing was done; else whoever sent it must
+        look what is there.
+        """
+        tries = 0
+
+        def worth_waiting(error: Exception) -> bool | float:
+            nonlocal tries
+            tries += 1
+            return self._wait_s(error, call, tries)
+
+        for attempt in stamina.retry_context(on=worth_waiting, attempts=None, timeout=None):
             with attempt:
                 return self.once(call)
         raise AssertionError  # pragma: no cover  (the loop returns or raises)
+
+    def pause(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> bool:
+        """Spend patience on a pause, a little longer at random; says whether there was enough, and else does not."""
+        seconds += _jitter.uniform(0.0, seconds / 4)
+        if seconds > self._patience_s:
+            return False
+        self._patience_s -= seconds
+        sleep(seconds)
+        return True
+
+    def _wait_s(self, error: Exception, call: Call, tries: int) -> bool | float:
+        """Seconds until the next try, taken from the patience; False for none."""
+        if not isinstance(error, AlgoliaUnavailableError):
+            return False
+        undone, told = error.undone, error.retry_after_s
+        if (call.billed and not undone) or (tries >= _TRIES and error.status != TOO_MANY_REQUESTS):
+            return False
+        wait_s = min(0.2 * 2.0 ** (tries - 1), _LONGEST_S) if told is None else told
+        wait_s += _jitter.uniform(0.0, min(max(wait_s, 0.5), _LONGEST_S))
+        if wait_s > self._patience_s:
+            return False
+        self._patience_s -= wait_s
+        return wait_s
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -91,20 +119,19 @@ class Wire:
 
         self.requests += 1
         self._witness.seen = None
+        self._witness.alone = call.billed
         if self._transporter._session is None:  # noqa: SLF001
             self._transporter._session = _session()  # noqa: SLF001
         try:
             self._transporter.request(Verb(call.verb), call.path, self._options(call), call.read)
         except RequestException as error:
             self._avoid(error, read=call.read)
-            raise AlgoliaUnavailableError(
-                f"no connection ({_cause(error)})", where=self.where(call), hint="Check the network and algolia.hosts"
-            ) from error
+            raise _without_connection(error, self.where(call)) from error
         except (AlgoliaException, ValueError, KeyError, TypeError):
             # The client loses the status of a failed call and trips over bodies that are not JSON; the witness
             # has seen the answer all the same.
             self._revive()
-            raise refusal(self._answer(call)) from None
+            raise self._refused(call) from None
         return value(self._answer(call))
 
     def _options(self, call: Call) -> RequestOptions:
@@ -116,6 +143,13 @@ class Wire:
             headers["content-encoding"] = "gzip"
         timeouts = {"read": _TIMEOUT_MS, "write": _TIMEOUT_MS, "connect": self._config.connect_timeout}
         return RequestOptions(self._config, headers, dict(call.query), timeouts, body)
+
+    def _refused(self, call: Call) -> AlgoliaError:
+        error = refusal(self._answer(call))
+        if isinstance(error, AlgoliaUnavailableError) and error.status == TOO_MANY_REQUESTS:
+            self.throttled += 1
+            error.undone = True
+        return error
 
     def _answer(self, call: Call) -> Answer:
         seen = self._witness.seen
@@ -213,34 +247,44 @@ def _session() -> Any:
 
 def _witness() -> Any:
     from algoliasearch.http.api_response import ApiResponse
-    from algoliasearch.http.retry import RetryStrategy
+    from algoliasearch.http.retry import RetryOutcome, RetryStrategy
 
     class Witness(RetryStrategy):
-        """The client's own strategy, which also remembers the last answer."""
+        """The client's own strategy, which also remembers the last answer, and goes to one host `alone`."""
 
         seen: ApiResponse[str] | None = None
+        alone = False
 
         def decide(self, host: Host, response: ApiResponse[str]) -> str:
             self.seen = response
-            return super().decide(host, response)
+            decided = super().decide(host, response)
+            # The next host would do what the first one may have done.
+            return RetryOutcome.FAIL if self.alone and decided == RetryOutcome.RETRY else decided
 
     return Witness()
 
 
-def _worth_waiting(error: Exception) -> bool | float:
-    if not isinstance(error, AlgoliaUnavailableError):
-        return False
-    if error.retry_after_s is None:
-        return True
-    return error.retry_after_s if error.retry_after_s <= _PATIENCE_S else False
+def _without_connection(error: BaseException, where: str) -> AlgoliaUnavailableError:
+    from urllib3.exceptions import NewConnectionError
+
+    made = AlgoliaUnavailableError(
+        f"no connection ({_cause(error)})", where=where, hint="Check the network and algolia.hosts"
+    )
+    made.undone = any(isinstance(reason, NewConnectionError) for reason in _reasons(error))
+    return made
+
+
+def _reasons(error: BaseException) -> list[BaseException]:
+    """The error and what led to it, the innermost last."""
+    reasons = [error]
+    while (inner := reasons[-1].__cause__ or reasons[-1].__context__) is not None:
+        reasons.append(inner)
+    return reasons
 
 
 def _cause(error: BaseException) -> str:
     """The innermost reason of a connection error, without addresses that may hold a proxy's password."""
-    reasons: list[BaseException] = [error]
-    while (inner := reasons[-1].__cause__ or reasons[-1].__context__) is not None:
-        reasons.append(inner)
-    for reason in reversed(reasons):
+    for reason in reversed(_reasons(error)):
         if isinstance(reason, OSError) and reason.strerror:
             return reason.strerror
     return type(error).__name__

@@ -20,6 +20,7 @@ from algosync.catalog.rules import CatalogRules, FacetRule
 from algosync.catalog.table import Catalog, Dropped, grouped
 
 VALUE_BYTES_MAX = 1000
+_NUL = "\0"  # PostgreSQL keeps no text that holds it
 
 Batches = Iterable[list[dict[str, Any]]]
 
@@ -82,6 +83,9 @@ class _Facet:
 
     def _usable(self, raw: Any, object_id: str) -> str | None:
         if isinstance(raw, str):
+            if _NUL in raw:
+                self.counts.add(f"{self.name}: value with the character NUL", object_id)
+                return None
             if len(raw) * 4 > VALUE_BYTES_MAX and len(raw.encode("utf-8", "replace")) > VALUE_BYTES_MAX:
                 self.counts.add(f"{self.name}: value longer than {VALUE_BYTES_MAX} bytes", object_id)
                 return None
@@ -121,6 +125,8 @@ class _Rows:
         object_id = self._name(_OBJECT_ID, record) or named
         if object_id is None:
             self.counts.add("no objectID", f"record {self.read}")
+        elif _NUL in f"{object_id}{named or ''}":
+            self.counts.add("id with the character NUL", f"record {self.read}")
         elif object_id in self.seen:
             self.counts.add("objectID seen before", object_id)
         else:
@@ -131,8 +137,7 @@ class _Rows:
         columns, row = self.columns, len(self.seen) - 1
         columns["object_id"].append(object_id)
         columns["id"].append(named)
-        group = self._name(self._group, record) if self._group else None
-        columns["group"].append(group or object_id)
+        columns["group"].append(self._group_of(record, object_id))
         columns["available"].append(self._available is None or self._available(record))
         columns["price"].append(self._amount(self._price, record, self.rules.price, object_id))
         columns["list_price"].append(
@@ -152,6 +157,13 @@ class _Rows:
         if len(values) != 1 or isinstance(values[0], bool) or not isinstance(values[0], str | int):
             return None
         return str(values[0]) or None
+
+    def _group_of(self, record: Record, object_id: str) -> str:
+        group = self._name(self._group, record) if self._group else None
+        if group and _NUL in group:
+            self.counts.add(f"{self.rules.group}: value with the character NUL", object_id)
+            return object_id
+        return group or object_id
 
     def _amount(self, read: Getter, record: Record, path: str | None, object_id: str) -> float | None:
         values = [value for value in read(record) if value != ""]

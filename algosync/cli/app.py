@@ -1,28 +1,38 @@
 """The commands. Each opens the runtime, calls it once, and hands the report to a renderer; there is no logic here.
 
-Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 the plan has changes (`plan --check`).
+Exit codes: 0 done or nothing to do, 1 error, 2 usage, 3 the plan has changes (`plan --check`), 4 a push ended early:
+Algolia asks to come again.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from algosync import __version__
-from algosync.cli import receipts, render
+from algosync.cli import receipts, render, service
+from algosync.cli.audience import audience
+from algosync.cli.forget import export, forget, retention
 from algosync.cli.mock import mock
 from algosync.cli.options import DEFAULT_CONFIG, Config, Family, Json, Only, Target, Verbose, Yes
+from algosync.cli.pausing import pause, resume
+from algosync.cli.quarantine import quarantine
+from algosync.cli.remove import remove
+from algosync.cli.running import Options
+from algosync.cli.running import run as _run
 from algosync.cli.serve import serve
+from algosync.cli.verify import verify
+from algosync.cli.webhooks import webhooks
+from algosync.cli.worker import worker
 from algosync.errors import AlgosyncError
 
 if TYPE_CHECKING:
     from algosync.payloads.encode import Family as FamilyName
     from algosync.runtime.commands import Runtime
-    from algosync.sync.report import RehearsalReport, SyncReport
+    from algosync.sync.report import RehearsalReport
 
 app = typer.Typer(
     name="algosync",
@@ -32,18 +42,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-quarantine = typer.Typer(help="Rows that were turned away, and why.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
-
-R = TypeVar("R", bound="dict[str, Any] | SyncReport | RehearsalReport")
-
-
-class Options(NamedTuple):
-    """What every command takes."""
-
-    config: Path
-    json: bool
-    verbose: bool
+app.add_typer(webhooks, name="webhooks")
 
 
 def main() -> None:
@@ -66,25 +66,6 @@ def _root(
     ] = False,
 ) -> None:
     """Personalization on Algolia that a shop owns."""
-
-
-def _run(work: Callable[[Runtime], R], options: Options, show: Callable[[R], None]) -> R:
-    """Opens the runtime, does the work, shows the report; an error of ours becomes exit code 1."""
-    config, json, verbose = options
-    render.configure_logging(verbose=verbose)
-    try:
-        from algosync.runtime.commands import Runtime
-
-        report = work(Runtime.open(config, progress=render.progress(quiet=json)))
-    except AlgosyncError as error:
-        raise typer.Exit(render.error(error, json=json)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(render.interrupted(json=json)) from None
-    if json:
-        render.document(report if isinstance(report, dict) else report.document())
-    else:
-        show(report)
-    return report
 
 
 @app.command()
@@ -152,6 +133,9 @@ def sync(
         bool, typer.Option("--dry-run", help="Do all but write: no table, file, cursor or index.")
     ] = False,
     only: Only = None,
+    approve: Annotated[
+        str | None, typer.Option(metavar="HASH", help="Push the plan of this hash, even where the brake stops it.")
+    ] = None,
     target: Annotated[
         Target, typer.Option(help="mock: into a mock filled from Algolia; writes nothing else, compares searches.")
     ] = Target.algolia,
@@ -177,12 +161,16 @@ def sync(
 ) -> None:
     """The whole way: pull, profiles, segments, related items, plan, push."""
     families, options = _names(only), Options(config, json, verbose)
+    if approve and (dry_run or target is Target.mock):
+        raise typer.BadParameter("--approve is for a sync that pushes: without --dry-run, and to Algolia")
     if target is Target.mock:
         _rehearse(options, families, (data, declare), (query or [""], user or [], segment or [], hits))
         return
     if data or query or user or segment or declare:
         raise typer.BadParameter("--data, --query, --user, --segment and --setup need --target mock")
-    _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families), options, render.sync)
+    report = _run(lambda runtime: runtime.sync(dry_run=dry_run, only=families, approve=approve), options, render.sync)
+    if report.pushed is not None and report.pushed.stopped is not None:
+        raise typer.Exit(4)
 
 
 def _rehearse(
@@ -287,47 +275,34 @@ def _order(kind: Literal["reset", "suppress", "lift"], user: str, yes: bool, opt
 
 @app.command()
 def status(config: Config = DEFAULT_CONFIG, json: Json = False, verbose: Verbose = False) -> None:
-    """What algosync holds: events, sources, people, segments, quarantine, the last runs."""
-    _run(lambda runtime: runtime.status(), Options(config, json, verbose), render.status)
+    """What algosync holds and how its service is: events, people, jobs, what is served, quarantine, the last runs."""
+
+    def work(runtime: Runtime) -> dict[str, Any]:
+        from algosync.scheduler import due_at
+
+        return runtime.status(due_at)
+
+    _run(work, Options(config, json, verbose), render.status)
 
 
+@app.command()
+def runs(
+    config: Config = DEFAULT_CONFIG,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 20,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """The last runs, with outcome and duration, newest first."""
+    _run(lambda runtime: runtime.runs(limit), Options(config, json, verbose), service.runs)
+
+
+for command in (forget, export, retention):
+    app.command()(command)
+app.command()(audience)
+app.command()(pause)
+app.command()(resume)
 app.command()(mock)
 app.command()(serve)
-
-
-@quarantine.command("list")
-def quarantine_list(
-    config: Config = DEFAULT_CONFIG,
-    source: Annotated[str | None, typer.Option(help="Rows of this source alone.")] = None,
-    limit: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = 20,
-    json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """List the rows that were turned away."""
-    _run(
-        lambda runtime: runtime.quarantine_list(source=source, limit=limit),
-        Options(config, json, verbose),
-        render.quarantine_list,
-    )
-
-
-@quarantine.command("show")
-def quarantine_show(
-    number: Annotated[int, typer.Argument(help="The row's number in the list.")],
-    config: Config = DEFAULT_CONFIG,
-    json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Show one row as it came, and why it was turned away."""
-    _run(lambda runtime: runtime.quarantine_show(number), Options(config, json, verbose), render.quarantine_show)
-
-
-@quarantine.command("retry")
-def quarantine_retry(
-    config: Config = DEFAULT_CONFIG,
-    source: Annotated[str | None, typer.Option(help="Rows of this source alone.")] = None,
-    json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Try the rows again, with the settings of now; those that pass leave the quarantine."""
-    _run(lambda runtime: runtime.quarantine_retry(source=source), Options(config, json, verbose), render.pull)
+app.command()(worker)
+app.command()(verify)
+app.command()(remove)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +39,8 @@ class Merging(StrEnum):
 
 
 def mock(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 for a free one.", min=0, max=65535)] = 8108,
+    port: Annotated[int, typer.Option(help="Where to listen; 0 for a free port.", min=0, max=65535)] = 8108,
+    host: Annotated[str, typer.Option(help="The address to listen on: 0.0.0.0 in a container.")] = "127.0.0.1",
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Settings whose application and keys the mock takes on.")
     ] = None,
@@ -73,6 +74,7 @@ def mock(
 
         options = MockOptions(
             port=port,
+            host=host,
             config=config,
             data=data,
             save=save,
@@ -85,35 +87,27 @@ def mock(
             faults_file=faults,
             seed=seed,
         )
-        run_mock(options, _ready(json=json), _saved)
+        run_mock(options, render.document if json else _ready, _saved)
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
 
 
-def _ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
-    def ready(report: Mapping[str, Any]) -> None:
-        if json:
-            render.document(report)
-            return
-        render.out.print(
-            f"A mock Algolia listens on [bold]{report['url']}[/] as application {report['app_id']}; stop it with ^C."
-        )
-        rows = [
-            [key["key"], ", ".join(key["acl"]), ", ".join(key["indexes"]) or "every index"] for key in report["keys"]
-        ]
-        render.out.print(render.table("Keys", ["key", "may", "on"], rows))
-        for index, records in report["indices"].items():
-            render.out.print(f"{records:,} records in {escape(index)}")
-        if report["plan"] != "unlimited":
-            render.out.print(f"The limits of the plan {report['plan']} hold.")
-        if report["publish_after_ms"]:
-            render.out.print(f"A write can be read after {report['publish_after_ms']:,} ms.")
-        for fault in report["faults"]:
-            where = f" of {escape(fault['index'])}" if "index" in fault else ""
-            asked = escape(", ".join(fault["on"]))
-            render.out.print(f"On purpose: [bold]{fault['fault']}[/] on {asked}{where}{_when(fault)}")
-
-    return ready
+def _ready(report: Mapping[str, Any]) -> None:
+    render.out.print(
+        f"A mock Algolia listens on [bold]{report['url']}[/] as application {report['app_id']}; stop it with ^C."
+    )
+    rows = [[key["key"], ", ".join(key["acl"]), ", ".join(key["indexes"]) or "every index"] for key in report["keys"]]
+    render.out.print(render.table("Keys", ["key", "may", "on"], rows))
+    for index, records in report["indices"].items():
+        render.out.print(f"{records:,} records in {escape(index)}")
+    if report["plan"] != "unlimited":
+        render.out.print(f"The limits of the plan {report['plan']} hold.")
+    if report["publish_after_ms"]:
+        render.out.print(f"A write can be read after {report['publish_after_ms']:,} ms.")
+    for fault in report["faults"]:
+        where = f" of {escape(fault['index'])}" if "index" in fault else ""
+        asked = escape(", ".join(fault["on"]))
+        render.out.print(f"On purpose: [bold]{fault['fault']}[/] on {asked}{where}{_when(fault)}")
 
 
 def _when(fault: Mapping[str, Any]) -> str:

@@ -130,9 +130,11 @@ def sync(report: SyncReport, samples: int = 5, target: str = "") -> None:
     document_ = report.document()
     _events(document_)
     _people(document_)
+    from algosync.cli import pushes
     from algosync.sync.show import render as show_plan
 
     show_plan(report.plan, out, samples=samples)
+    pushes.brake(document_)
     pushed = document_["pushed"]
     if target:
         out.print(f"[bold]Pushed {pushed['operations']:,} operations into {target}[/]; nothing else was written.")
@@ -141,20 +143,20 @@ def sync(report: SyncReport, samples: int = 5, target: str = "") -> None:
     else:
         out.print(f"[bold]Pushed {pushed['operations']:,} operations[/] in {pushed['batches']:,} requests.")
     out.print(f"Reading took {document_['requests']:,} requests: {document_['requests_money']:,.2f} at your price.")
-    if pushed["deferred"]:
-        out.print(f"{pushed['deferred']:,} operations are left to the next run: push.operations_per_hour is spent.")
-    for failure in pushed["failed"][:10]:
-        out.print(escape(f"failed: {failure['family']} {failure['object_id']}: {failure['reason']}"))
+    pushes.pushed(document_)
     _notes(document_)
     _seconds(document_)
 
 
 def plan(report: SyncReport) -> None:
     """Shows what a sync would push."""
+    from algosync.cli import pushes
     from algosync.sync.show import render as show_plan
 
     show_plan(report.plan, out)
-    _notes(report.document())
+    document_ = report.document()
+    pushes.brake(document_)
+    _notes(document_)
 
 
 def pull(report: dict[str, Any]) -> None:
@@ -239,12 +241,13 @@ def status(report: dict[str, Any]) -> None:
     if report["quarantine"]:
         rows = [[row["source"], row["reason"], row["rows"]] for row in report["quarantine"]]
         out.print(table("Quarantine", ["source", "reason", "rows"], rows))
+    from algosync.cli import service, verify, webhooks
+
+    out.print(verify.line(report["certificate"]))
+    service.status(report["service"])
+    webhooks.standing(report["webhooks"])
     if report["runs"]:
-        rows = [
-            [run["started_at"][:19], run["command"], run["outcome"], run["read"], run["operations"]]
-            for run in report["runs"]
-        ]
-        out.print(table("Last runs", ["started", "command", "outcome", "events read", "operations"], rows))
+        service.runs(report)
     for line in report["not_heeded"]:
         out.print(escape(f"not heeded in this version: {line}"))
 
@@ -284,21 +287,3 @@ def confirm_setup(*, json: bool) -> Callable[[Sequence[Mapping[str, Any]]], bool
         return err.input("Apply? [y/N] ").strip().lower() in ("y", "yes")
 
     return ask
-
-
-def quarantine_list(report: dict[str, Any]) -> None:
-    """Shows rows that were turned away."""
-    if not report["total"]:
-        out.print("The quarantine is empty.")
-        return
-    reasons = [[row["source"], row["reason"], row["rows"]] for row in report["reasons"]]
-    out.print(table(f"{report['total']:,} rows in quarantine", ["source", "reason", "rows"], reasons))
-    rows = [[str(row["id"]), row["source"], row["position"], row["field"], row["reason"]] for row in report["rows"]]
-    out.print(table("Rows", ["number", "source", "position", "field", "reason"], rows))
-    out.print("One row as it came: algosync quarantine show NUMBER. After a mend: algosync quarantine retry")
-
-
-def quarantine_show(report: dict[str, Any]) -> None:
-    """Shows one row as it came."""
-    for name in ("id", "source", "position", "field", "reason", "status", "seen_at", "row"):
-        out.print(f"[bold]{name}[/] {escape(str(report[name]))}", soft_wrap=True)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
-from algosync.algolia.client import Target, WriteClient
+from algosync.algolia.client import WriteClient
+from algosync.algolia.target import Target
 from algosync.catalog.files import read_files
 from algosync.demo.feed import feed
 from algosync.errors import ConfigError, SourceError
@@ -18,7 +19,7 @@ from algosync.mock.algolia import MockAlgolia
 from algosync.mock.fault_plan import FaultPlan, check_names, read_plan, read_short
 from algosync.mock.keys import ADMIN, DEFAULT_KEYS, Key
 from algosync.mock.routes.table import OPERATIONS
-from algosync.mock.server import MockServer
+from algosync.mock.server import HOST, MockServer
 from algosync.settings.load import load as load_settings
 from algosync.settings.models import Settings
 
@@ -28,7 +29,8 @@ class MockOptions:
     """How the mock runs.
 
     Attributes:
-        port: On 127.0.0.1; 0 for a free one.
+        port: Where it listens; 0 for a free one.
+        host: The address it listens on.
         config: Settings whose application and keys the mock takes on, beside its own keys.
         data: An index file, or a directory of them, to start with.
         save: Whether all indices are written back to `data` at the end.
@@ -43,6 +45,7 @@ class MockOptions:
     """
 
     port: int = 0
+    host: str = HOST
     config: Path | None = None
     data: Path | None = None
     save: bool = False
@@ -78,7 +81,7 @@ def run_mock(
     plan = _fault_plan(options)
     algolia = _application(options)
     loaded = files.load(algolia, options.data) if options.data and (options.data.exists() or not options.save) else {}
-    server = MockServer(algolia, port=options.port)
+    server = MockServer(algolia, port=options.port, host=options.host)
 
     def furnish() -> None:
         held = {**loaded, **_fill(server, records, declared)}

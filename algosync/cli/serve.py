@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -27,24 +27,18 @@ def serve(
         from algosync.cli.run_api import ServeOptions, run_api
 
         options = ServeOptions(config=config, host=host, port=port, verbose=verbose)
-        run_api(options, _ready(json=json))
+        run_api(options, render.document if json else _ready)
     except AlgosyncError as error:
         raise typer.Exit(render.error(error, json=json)) from None
 
 
-def _ready(*, json: bool) -> Callable[[Mapping[str, Any]], None]:
-    def ready(report: Mapping[str, Any]) -> None:
-        if json:
-            render.document(report)
-            return
-        render.out.print(f"The API listens on [bold]{report['url']}[/]; stop it with ^C.")
-        if report["generation"] is not None:
-            render.out.print(f"Generation {report['generation']} of the snapshot, as of {report['as_of']}")
-        if report["forwarding"]["on"]:
-            render.out.print("Events are forwarded to Algolia Insights; /readyz says how many wait")
-        for problem in report["problems"]:
-            render.err.print(escape(problem), style="yellow", soft_wrap=True)
-        if not report["keys"]:
-            render.err.print("No key is configured, so it opens for nobody: see \\[serve]", style="yellow")
-
-    return ready
+def _ready(report: Mapping[str, Any]) -> None:
+    render.out.print(f"The API listens on [bold]{report['url']}[/]; stop it with ^C.")
+    if report["generation"] is not None:
+        render.out.print(f"Generation {report['generation']} of the snapshot, as of {report['as_of']}")
+    if report["forwarding"]["on"]:
+        render.out.print("Events are forwarded to Algolia Insights; /readyz says how many wait")
+    for problem in report["problems"]:
+        render.err.print(escape(problem), style="yellow", soft_wrap=True)
+    if not report["keys"]:
+        render.err.print("No key is configured, so it opens for nobody: see \\[serve]", style="yellow")

@@ -15,7 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
 from algosync.demo.feed import feed
 from algosync.profiles.actions import Situation, fires
 from algosync.runtime.commands import Runtime

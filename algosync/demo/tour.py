@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
 from algosync.catalog.files import read_files
 from algosync.demo.data import Shop, lay_out
 from algosync.demo.feed import feed

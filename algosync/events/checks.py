@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from algosync.events import normal
 from algosync.events.insights import SUBJECT_CHARACTERS_MAX
+from algosync.events.vocabulary import FOR_YOU, NOT_PERSONALIZED, SESSION_EVENTS
 
 TOKEN_MAX = 128
 """Algolia's documentation says 129, its error message 128: the smaller one is safe."""
@@ -99,7 +100,7 @@ def _token(field: str, column: str) -> list[Check]:
 
 
 def _kinds(table: pa.Table) -> list[Check]:
-    allowed = ", ".join(("view", "click", "conversion", "add_to_cart", "purchase", *normal.SESSION_EVENTS))
+    allowed = ", ".join(("view", "click", "conversion", "add_to_cart", "purchase", *SESSION_EVENTS))
     found = [
         Check(field="event_type", reason="event_type is missing", sql="type IS NULL"),
         Check(field="event_type", reason=f"event_type is unknown: allowed are {allowed}", sql="base IS NULL"),
@@ -170,7 +171,7 @@ def _names(table: pa.Table) -> list[Check]:
     if not normal.absent(table, "currency"):
         found.append(Check(field="currency", reason="currency is not a code of three letters", sql="odd_money"))
     if not normal.absent(table, "consent"):
-        allowed = ", ".join((*normal.FOR_YOU, *normal.NOT_PERSONALIZED))
+        allowed = ", ".join((*FOR_YOU, *NOT_PERSONALIZED))
         unknown = f"{normal.text(table, 'consent')} IS NOT NULL AND consented IS NULL"
         found.append(Check(field="consent", reason=f"consent is unknown: allowed are {allowed}", sql=unknown))
     return found

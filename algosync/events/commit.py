@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, delete, func, insert, select, text
 
-from algosync.errors import StoreError
+from algosync.errors import BusyError, StoreError
 from algosync.events.log import IdKind
 from algosync.events.segments import Segment, SegmentKind, write_segment
 from algosync.stores import tables
@@ -116,7 +116,7 @@ def lock(directory: Path) -> int:
     """Keep other writers out of a state directory until the returned file descriptor is closed, or its process ends.
 
     Raises:
-        StoreError: Another process is writing.
+        BusyError: Another process is writing.
     """
     path = directory / "log.lock"
     try:
@@ -126,9 +126,13 @@ def lock(directory: Path) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        holder = os.pread(handle, 20, 0).decode(errors="replace")
         os.close(handle)
-        hint = "Wait until it has finished; a dry run works meanwhile"
-        raise StoreError("another process is writing to the event log", where=str(directory), hint=hint) from error
+        hint = "Wait until it has finished, a worker's job too; a dry run works meanwhile"
+        what = f"another process is writing to the event log{f' ({holder})' if holder.isdigit() else ''}"
+        raise BusyError(what, where=str(directory), hint=hint) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
     return handle
 
 

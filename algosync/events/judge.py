@@ -16,6 +16,7 @@ from algosync.events import keys, normal
 from algosync.events.checks import Check, verdict
 from algosync.events.duck import arrow, lent, literal
 from algosync.events.rules import CleanRules
+from algosync.events.vocabulary import SESSION_EVENTS
 from algosync.events.words import worked_out
 
 _CHUNK = 30_720  # rows; a multiple of DuckDB's vectors
@@ -77,7 +78,7 @@ def _prepared(table: pa.Table, rules: CleanRules) -> str:
     replaced = ", ".join(normal.quoted(name) for name in ("currency", *texts))
     read = f"(SELECT *, {moment.parts} FROM canonical)"  # noqa: S608
     first = f"SELECT * EXCLUDE ({replaced}), {', '.join(columns)} FROM {read}"  # noqa: S608
-    session = ", ".join(literal(name) for name in normal.SESSION_EVENTS)
+    session = ", ".join(literal(name) for name in SESSION_EVENTS)
     return (
         f"SELECT * EXCLUDE (event_name), base IN ({session}) AS session, "  # noqa: S608
         "CASE WHEN base = 'conversion' THEN coalesce(sub, base) WHEN session THEN 'view' ELSE base END AS kind, "

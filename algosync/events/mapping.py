@@ -6,16 +6,13 @@ be taken apart is handed on as bad, a column that no field takes is named.
 
 from __future__ import annotations
 
-import base64
 import difflib
-import hashlib
-import hmac
 import math
 import re
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +24,7 @@ from algosync.events.schema import FIELDS
 from algosync.events.sources import arrays
 from algosync.events.sources.base import BadRow, RawBatch
 from algosync.events.sources.explode import Explode, Exploded, as_lists, at, coalesce, explode, start
-
-Transform = Literal["safe", "hmac"]
+from algosync.events.transforms import Transform, hashed, safe
 
 REQUIRED: Final = ("timestamp", "user_token", "event_type")
 ROW_ID: Final = "row"
@@ -36,8 +32,6 @@ ROW_ID: Final = "row"
 
 _NUMBERS = ("price", "quantity", "discount", "position")
 _MAPS = ("context", "product")
-_TOKEN_MAX = 128
-_HMAC_CHARACTERS = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,29 +162,6 @@ def apply(batch: RawBatch, mapping: EventMapping) -> Canonical:
         parents=rows.parents,
         steps=len(mapping.explode),
     )
-
-
-def safe(value: str) -> str:
-    """Return an id in Algolia's alphabet `[a-zA-Z0-9_=/+-]`, at most 128 characters, different ids staying different.
-
-    1. An id of 1 to 128 characters of that alphabet that does not begin with `==` stays as it is.
-    2. Any other becomes `==` and then, byte by byte of its UTF-8: a byte of `[a-zA-Z0-9_/+-]` as it is, every other
-       (`=` too) as `=` and two upper-case hexadecimal digits.
-    3. Where that is longer than 128 characters: `====` and the SHA-256 of its UTF-8 in base64url without padding.
-
-    The three forms cannot meet: `==` begins only forms 2 and 3, and in form 2 it is never followed by `==`. The empty
-    id stays empty.
-    """
-    if not value or (re.fullmatch(r"[a-zA-Z0-9_=/+-]{1,128}", value) and not value.startswith("==")):
-        return value
-    raw = value.encode()
-    made = "==" + re.sub(rb"[^a-zA-Z0-9_/+-]", lambda found: b"=%02X" % found[0][0], raw).decode()
-    return made if len(made) <= _TOKEN_MAX else f"===={_base64(hashlib.sha256(raw).digest())}"
-
-
-def hashed(value: str, key: bytes) -> str:
-    """Return the first 22 characters (132 bits) of HMAC-SHA256 in base64url; the empty id stays empty."""
-    return _base64(hmac.digest(key, value.encode(), "sha256"))[:_HMAC_CHARACTERS] if value else value
 
 
 class _Work:
@@ -351,10 +322,6 @@ def _entry(name: str, value: Any) -> str | None:
     if name == "price" and isinstance(value, str) and re.fullmatch(r"-?\d{1,15}(\.\d+)?", value):
         value = float(value)
     return f",{arrays.dumps(name)}:{arrays.dumps(value)}"
-
-
-def _base64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _refs(given: Reference) -> tuple[ColumnRef, ...]:

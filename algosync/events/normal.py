@@ -7,33 +7,15 @@ be understood becomes NULL (NaN and infinity stay), and `checks` says why that i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from algosync.events.duck import literal
+from algosync.events.vocabulary import FOLDED, FOR_YOU, KINDS_OF_SUBTYPE, KINDS_OF_TYPE, NOT_PERSONALIZED
 
-KINDS_OF_TYPE: Final = {
-    "view": "view",
-    "click": "click",
-    "conversion": "conversion",
-    "addtocart": "add_to_cart",
-    "purchase": "purchase",
-    "login": "login",
-    "logout": "logout",
-    "pageview": "pageview",
-}
-"""What may stand as an event_type, letter case, blanks, hyphens and underscores aside, and what it means."""
-
-SESSION_EVENTS: Final = ("login", "logout", "pageview")
-"""Types that name a moment of a session and no product; they become views with that event_name."""
-
-FOR_YOU: Final = ("for_you", "true", "granted")
-NOT_PERSONALIZED: Final = ("not_personalized", "false", "denied")
-
-_FOLDED = "_- "
 _SECONDS_BELOW, _MILLIS_BELOW, _MICROS_BELOW = "1e11", "1e14", "1e17"
 
 
@@ -80,23 +62,27 @@ def filled(table: pa.Table, name: str) -> bool:
 
 def word(expression: str) -> str:
     """A name of a vocabulary without regard to letter case, blanks, hyphens and underscores."""
-    return f"lower(translate({expression}, '{_FOLDED}', ''))"
+    return f"lower(translate({expression}, '{FOLDED}', ''))"
 
 
 def folded(column: pa.Array) -> pa.Array:
     """What `word` makes of a column of text, without a query."""
-    return pc.utf8_lower(pc.replace_substring_regex(column, f"[{re.escape(_FOLDED)}]", ""))
+    return pc.utf8_lower(pc.replace_substring_regex(column, f"[{re.escape(FOLDED)}]", ""))
 
 
 def kind_of_type(expression: str) -> str:
     """The meaning of an event_type after KINDS_OF_TYPE; NULL where it has none."""
-    cases = " ".join(f"WHEN {literal(said)} THEN {literal(kind)}" for said, kind in KINDS_OF_TYPE.items())
-    return f"CASE {word(expression)} {cases} END"
+    return _meant(expression, KINDS_OF_TYPE)
 
 
 def kind_of_subtype(expression: str) -> str:
     """`add_to_cart` or `purchase`; NULL for anything else."""
-    return f"CASE {word(expression)} WHEN 'addtocart' THEN 'add_to_cart' WHEN 'purchase' THEN 'purchase' END"
+    return _meant(expression, KINDS_OF_SUBTYPE)
+
+
+def _meant(expression: str, meanings: Mapping[str, str]) -> str:
+    cases = " ".join(f"WHEN {literal(said)} THEN {literal(kind)}" for said, kind in meanings.items())
+    return f"CASE {word(expression)} {cases} END"
 
 
 def consent(table: pa.Table) -> str:

@@ -1,8 +1,7 @@
-"""Rows that were turned away: kept by source, position and content, listed, tried again, closed.
+"""Rows that were turned away: kept by source, position and content, listed, tried again.
 
 A replay never doubles a row. A position that is read again settles what it said before: the stored row is resolved
-unless the very same content was turned away again. What was closed by hand stays closed. Functions that take a
-connection join the caller's transaction.
+unless the very same content was turned away again. Functions that take a connection join the caller's transaction.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algosync.errors import StoreError
@@ -24,7 +23,6 @@ from algosync.stores.tables import quarantine
 
 Status = Literal["open", "resolved"]
 
-_CLOSED = "closed"  # in the table only: resolved by hand, so that a replay does not open it again
 _AT_ONCE = 500  # SQLite counts the parameters of a statement
 
 
@@ -33,13 +31,13 @@ class QuarantinedRow:
     """A stored row.
 
     Args:
-        id: Its number, for `show` and `resolve`.
+        id: Its number, for `show`.
         source: The source it came from.
         position: Where it was read.
         field: The event field at fault; None where the row could not be read at all.
         reason: Why it was turned away.
         row: The row as it came, as JSON.
-        status: `open`, or `resolved` once it was accepted, replaced or closed by hand.
+        status: `open`, or `resolved` once it was accepted or replaced.
         seen_at: When it was first turned away, ISO 8601 UTC.
     """
 
@@ -140,10 +138,23 @@ def held(state: State, source: str, *, steps: int = 0) -> Held:
     )
 
 
-def resolve(state: State, numbers: Sequence[int]) -> int:
-    """Close rows by hand and return how many were open."""
+def every(state: State) -> dict[str, list[tuple[int, str]]]:
+    """Return all rows (id and row) by source, resolved ones too."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    query = select(quarantine.c.source, quarantine.c.id, quarantine.c.row).order_by(quarantine.c.id)
+    with state.read() as connection:
+        for source, number, row in connection.execute(query):
+            found.setdefault(source, []).append((number, row))
+    return found
+
+
+def remove(state: State, numbers: Sequence[int]) -> int:
+    """Take rows away for good; return how many there were."""
+    gone = 0
     with state.write() as connection:
-        return _resolve(connection, numbers, _CLOSED)
+        for some in _portions(numbers):
+            gone += connection.execute(delete(quarantine).where(quarantine.c.id.in_(some))).rowcount
+    return gone
 
 
 def settle(connection: Connection, cleaned: Cleaned, source: str) -> None:
@@ -178,8 +189,7 @@ def store(connection: Connection, cleaned: Cleaned, source: str) -> None:
     }
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(quarantine)
-    status = case((quarantine.c.status == _CLOSED, _CLOSED), else_="open")
-    newer = {"field": statement.excluded.field, "reason": statement.excluded.reason, "status": status}
+    newer = {"field": statement.excluded.field, "reason": statement.excluded.reason, "status": "open"}
     unique = ["source", "position", "content_hash"]
     connection.execute(statement.on_conflict_do_update(index_elements=unique, set_=newer), list(rows.values()))
 
@@ -199,7 +209,8 @@ def _resolve_read_again(connection: Connection, cleaned: Cleaned, source: str) -
         for row, was_read in zip(stored, read.to_pylist(), strict=True)
         if was_read and (row.position, row.content_hash) not in again
     ]
-    _resolve(connection, settled, "resolved")
+    for some in _portions(settled):
+        connection.execute(update(quarantine).where(quarantine.c.id.in_(some)).values(status="resolved"))
 
 
 def _bases(positions: pa.Array, source: str, steps: int) -> pa.Array:
@@ -211,14 +222,6 @@ def _bases(positions: pa.Array, source: str, steps: int) -> pa.Array:
     kept = pc.replace_substring_regex(positions, rf"(#\d+){numbers}", r"\1")
     stripped = pc.replace_substring_regex(positions, numbers, "")
     return pc.if_else(pc.starts_with(positions, f"{source}:"), kept, stripped)
-
-
-def _resolve(connection: Connection, numbers: Sequence[int], status: str) -> int:
-    closed = 0
-    for some in _portions(numbers):
-        chosen = and_(quarantine.c.id.in_(some), quarantine.c.status == "open")
-        closed += connection.execute(update(quarantine).where(chosen).values(status=status)).rowcount
-    return closed
 
 
 def _portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -236,12 +239,9 @@ def _flat(column: Any) -> pa.Array:
 
 
 def _chosen(which: Which) -> ColumnElement[bool]:
-    wanted = {"source": which.source, "reason": which.reason}
-    opened = quarantine.c.status == "open"
-    status = {None: (), "open": (opened,), "resolved": (~opened,)}[which.status]
-    return and_(True, *status, *(quarantine.c[name] == value for name, value in wanted.items() if value is not None))
+    wanted = {"source": which.source, "reason": which.reason, "status": which.status}
+    return and_(True, *(quarantine.c[name] == value for name, value in wanted.items() if value is not None))
 
 
 def _row(found: Any) -> QuarantinedRow:
-    status = "open" if found["status"] == "open" else "resolved"
-    return QuarantinedRow(**{**{n: v for n, v in found.items() if n != "content_hash"}, "status": status})
+    return QuarantinedRow(**{name: value for name, value in found.items() if name != "content_hash"})

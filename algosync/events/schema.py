@@ -6,12 +6,9 @@ source's own columns. A **log** row (LOG) has passed `clean`; its ids are intege
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
-
-Kind = Literal["view", "click", "add_to_cart", "purchase", "conversion"]
-KINDS: Final[tuple[Kind, ...]] = ("view", "click", "add_to_cart", "purchase", "conversion")
 
 FIELDS: Final = (
     "event_id",

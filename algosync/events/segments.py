@@ -30,7 +30,7 @@ PRODUCTS: Final = pa.schema(
 
 SCHEMAS: Final[dict[SegmentKind, pa.Schema]] = {"events": LOG, "items": ITEMS, "products": PRODUCTS}
 
-_FOLDER = "log"
+FOLDER = "log"
 _ROW_GROUP = 122_880
 _REPEATING = {"kind", "event_name", "currency", "index", "consent", "excluded", "source"}
 
@@ -66,11 +66,12 @@ def write_segment(directory: Path, number: int, kind: SegmentKind, table: pa.Tab
     Raises:
         StoreError: The disk is full or the directory not writable.
     """
-    path = f"{_FOLDER}/{kind}/{number:08d}.parquet"
+    path = f"{FOLDER}/{kind}/{number:08d}.parquet"
     final = directory / path
     unfinished = final.with_suffix(".tmp")
     try:
-        final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (directory / FOLDER, final.parent):  # a mode holds for the last of several alone
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         pq.write_table(
             table,
             unfinished,
@@ -79,6 +80,7 @@ def write_segment(directory: Path, number: int, kind: SegmentKind, table: pa.Tab
             row_group_size=_ROW_GROUP,
             use_dictionary=[name for name in table.column_names if name in _REPEATING],
         )
+        unfinished.chmod(0o600)
         _sync(unfinished)
         unfinished.replace(final)
         _sync(final.parent)
@@ -100,7 +102,7 @@ def write_segment(directory: Path, number: int, kind: SegmentKind, table: pa.Tab
 
 def remove_orphans(directory: Path, known: Collection[str]) -> list[str]:
     """Delete files of the log that no manifest names: what a crash left before its commit. Returns their paths."""
-    root = directory / _FOLDER
+    root = directory / FOLDER
     found = [path for path in root.glob("*/*") if path.suffix in {".parquet", ".tmp"}]
     orphans = sorted(path for path in found if str(path.relative_to(directory)) not in known)
     for path in orphans:

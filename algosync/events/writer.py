@@ -26,6 +26,7 @@ from algosync.events.commit import Change, commit, last_segment, lock, move_curs
 from algosync.events.duck import arrow, lent
 from algosync.events.log import RESOLUTIONS, EventLog, products_in
 from algosync.events.memory import Column, Memory, Versions
+from algosync.events.reading import alone, hold, release
 from algosync.events.schema import ITEMS, LOG
 from algosync.events.segments import Segment, remove_orphans, scan
 from algosync.stores import tables
@@ -34,7 +35,7 @@ from algosync.stores.state import State, memory_state
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """What became of a batch. `accepted + rejected + duplicates == read`; the others are among the accepted.
+    """What became of a batch. Accepted, rejected, duplicates and forgotten add up to read; the others are accepted.
 
     Args:
         read: Rows read.
@@ -44,6 +45,7 @@ class Appended:
         waiting: Accepted events whose product nobody knows yet.
         ignored: Accepted events that count nowhere.
         no_consent: Accepted events that count in aggregates only.
+        forgotten: Rows of people who were forgotten: neither taken in nor kept anywhere.
     """
 
     read: int = 0
@@ -53,6 +55,7 @@ class Appended:
     waiting: int = 0
     ignored: int = 0
     no_consent: int = 0
+    forgotten: int = 0
 
     def __add__(self, other: Appended) -> Appended:
         return Appended(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
@@ -233,7 +236,8 @@ class CommittingWriter(_Writer):
             log = EventLog(state)
             with state.read() as connection:
                 known = set(connection.scalars(select(tables.segments.c.path)))
-            self.removed = remove_orphans(state.directory, known)
+            with alone(state.directory, wait_s=0) as unread:
+                self.removed = remove_orphans(state.directory, known) if unread else []
             super().__init__(log, state)
         except BaseException:
             os.close(self._lock)
@@ -249,6 +253,7 @@ class ScratchWriter(_Writer):
     """Writes to a place of its own on top of a log that it only reads; all of it is gone when closed."""
 
     def __init__(self, state: State) -> None:
+        self._reading = hold(state.directory)
         self._place = TemporaryDirectory(prefix="algosync-")
         self._scratch = memory_state(Path(self._place.name))
         super().__init__(EventLog(state, self._scratch), self._scratch)
@@ -258,6 +263,7 @@ class ScratchWriter(_Writer):
         super().close()
         self._scratch.close()
         self._place.cleanup()
+        release(self._reading)
 
 
 def _counted(cleaned: Cleaned, change: Change) -> Appended:

@@ -5,7 +5,7 @@ Pure: question, what is known of the visitor, the shop's rules and the last run'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from algosync.experience.parameters import applies, compiled, recommend_paramete
 from algosync.experience.question import Known, Question
 from algosync.experience.shop import Shelf, ShopAnswers
 from algosync.experience.strategy import Standing, Strategy, stand
-from algosync.profiles.actions import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,10 @@ class Experience:
 
     def document(self) -> dict[str, Any]:
         """The JSON of `POST /v1/experience`."""
+        return {**self.own(), **self.page()}
+
+    def own(self) -> dict[str, Any]:
+        """Of the document what is the visitor's, the same on every page where the same boosts apply."""
         return {
             "strategy": self.strategy,
             "reason": self.reason,
@@ -56,43 +59,19 @@ class Experience:
             "recommend": {name: dict(parameters) for name, parameters in self.recommend.items()},
             "visitor": dict(self.visitor),
             "segments": list(self.segments),
-            "actions": [dict(action) for action in self.actions],
-            "content": {name: list(ids) for name, ids in self.content.items()},
-            "generation": self.generation,
             "holdout": self.holdout,
         }
 
-
-Filters = tuple[tuple[str, ...], ...]
-"""Compiled optionalFilters."""
-
-
-class Parts:
-    """The parts of an answer that others share; who remembers them has to give the same.
-
-    Args:
-        shop: The shop's rules.
-    """
-
-    def __init__(self, shop: ShopAnswers) -> None:
-        self.shop = shop
-
-    def filters(self, question: Question, standing: Standing, actions: Sequence[Action], shelf: Shelf) -> Filters:
-        """What is hers to boost on this index."""
-        return compiled(question, standing, actions, self.shop, shelf).optional_filters
-
-    def content(self, question: Question, standing: Standing, shelf: Shelf) -> Mapping[str, tuple[str, ...]]:
-        """The lists of the page."""
-        return content(question, standing, self.shop, shelf)
-
-    def fired(self, question: Question, known: Known, standing: Standing, now: datetime) -> list[Action]:
-        """The actions that fire."""
-        return fired(question, known, standing, self.shop, now)
+    def page(self) -> dict[str, Any]:
+        """Of the document what is the page's, the same for all visitors of a kind."""
+        return {
+            "actions": [dict(action) for action in self.actions],
+            "content": {name: list(ids) for name, ids in self.content.items()},
+            "generation": self.generation,
+        }
 
 
-def answer(
-    question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *, now: datetime, parts: Parts | None = None
-) -> Experience:
+def answer(question: Question, known: Known, shop: ShopAnswers, shelf: Shelf, *, now: datetime) -> Experience:
     """Answers one question.
 
     Args:
@@ -101,12 +80,10 @@ def answer(
         shop: The shop's rules.
         shelf: What the last run left, of the same generation as the document.
         now: This moment, for the dates and caps of actions; no more of it counts than `answer_memory` looks at.
-        parts: Works out what others share, of the same shop.
     """
-    parts = parts or Parts(shop)
     standing = stand(question, known, shop, now)
-    actions = parts.fired(question, known, standing, now)
-    filters = parts.filters(question, standing, actions, shelf)
+    actions = fired(question, known, standing, shop, now)
+    filters = compiled(question, standing, actions, shop, shelf).optional_filters
     apply, because = applies(question, shop, shelf)
     reason = standing.reason if apply or not filters else f"{standing.reason}; filters left out: {because}"
     return Experience(
@@ -117,7 +94,7 @@ def answer(
         visitor={"visit": standing.visit, "state": standing.state},
         segments=_opaque(standing, shop),
         actions=action_documents(actions),
-        content=parts.content(question, standing, shelf),
+        content=content(question, standing, shop, shelf),
         generation=shelf.generation,
         holdout=standing.arm == "holdout",
     )

@@ -19,6 +19,14 @@ from hashlib import md5
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import unquote
 
+from algosync.events.vocabulary import (
+    FOLDED,
+    FOR_YOU,
+    KINDS_OF_SUBTYPE,
+    KINDS_OF_TYPE,
+    NOT_PERSONALIZED,
+    SESSION_EVENTS,
+)
 from algosync.experience.session import Arrival
 from algosync.profiles.streams import Sign
 from algosync.profiles.tally import Step
@@ -27,22 +35,9 @@ MICRO: Final = 1_000_000
 FUTURE_S: Final = 3600
 """How far clocks of visitors may be ahead: `events.rules.CleanRules.future_tolerance`."""
 
-KINDS_OF_TYPE: Final = {
-    "view": "view",
-    "click": "click",
-    "conversion": "conversion",
-    "addtocart": "add_to_cart",
-    "purchase": "purchase",
-    "login": "login",
-    "logout": "logout",
-    "pageview": "pageview",
-}
-"""As `events.normal` has it, which cannot be imported without DuckDB; a test holds the two against each other."""
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-SESSION_EVENTS: Final = frozenset({"login", "logout", "pageview"})
-_FOLDED: Final = str.maketrans("", "", "_- ")
+_FOLDING: Final = str.maketrans("", "", FOLDED)
 _TOKEN_MAX: Final = 128
 _INT_MAX: Final = 2**31 - 1
 _SPACES: Final = "\t\n\x0b\x0c\r "
@@ -50,8 +45,8 @@ _QUOTED: Final = re.compile(r"[\"'(),:=\[\\\]{}]")
 
 Consent = Literal["for_you", "not_personalized"]
 _SAID: Final[Mapping[str, Consent]] = {
-    **dict.fromkeys(("for_you", "true", "granted"), "for_you"),
-    **dict.fromkeys(("not_personalized", "false", "denied"), "not_personalized"),
+    **dict.fromkeys(FOR_YOU, "for_you"),
+    **dict.fromkeys(NOT_PERSONALIZED, "not_personalized"),
 }
 
 
@@ -264,14 +259,14 @@ def _arrival(about: _About, key: int, step: Step | None) -> Arrival:
 
 def _kind(event: Mapping[str, Any]) -> tuple[str | None, bool]:
     """The kind, `session` for a moment of a session, or None for a type that is unknown; and whether it is a logout."""
-    base = KINDS_OF_TYPE.get(event["eventType"].translate(_FOLDED).lower())
+    base = KINDS_OF_TYPE.get(event["eventType"].translate(_FOLDING).lower())
     if base in SESSION_EVENTS:
         return ("session" if not event.get("eventSubtype") else None), base == "logout"
     is_logout = (event.get("eventName") or "").lower() == "logout"
     subtype = event.get("eventSubtype")
     if not subtype or base is None:
         return base, is_logout
-    sub = {"addtocart": "add_to_cart", "purchase": "purchase"}.get(subtype.translate(_FOLDED).lower())
+    sub = KINDS_OF_SUBTYPE.get(subtype.translate(_FOLDING).lower())
     return (sub if sub is not None and base in ("conversion", sub) else None), is_logout
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from algosync.mock.app import BODY_MAX, TRANSPORT, make_app
 from algosync.mock.keys import DEFAULT_KEYS, Key
 
 HOST = "127.0.0.1"
+ANYWHERE = "0.0.0.0"  # noqa: S104  # compared with, and listened on by whoever asks for it
 BACKLOG = 128
 START_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 2
@@ -52,11 +54,12 @@ class _Http(H11Protocol):
 
 
 class MockServer:
-    """A mock Algolia that listens on 127.0.0.1.
+    """A mock Algolia that listens on 127.0.0.1, unless told otherwise.
 
     Args:
         algolia: What it serves; a new, empty application by default.
         port: Where it listens; 0 for any free port.
+        host: The address it listens on; 0.0.0.0 inside a container, which nothing else can reach otherwise.
         body_max: Largest body of a request, in bytes, also inflated.
 
     Attributes:
@@ -64,17 +67,20 @@ class MockServer:
         port: Where it listens, right once it was started; kept for the next start.
     """
 
-    def __init__(self, algolia: MockAlgolia | None = None, *, port: int = 0, body_max: int = BODY_MAX) -> None:
+    def __init__(
+        self, algolia: MockAlgolia | None = None, *, port: int = 0, host: str = HOST, body_max: int = BODY_MAX
+    ) -> None:
         self.algolia = algolia if algolia is not None else MockAlgolia()
         self.port = port
+        self._host = host
         self._body_max = body_max
         self._server: _Uvicorn | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens, as `http://127.0.0.1:PORT`."""
-        return f"http://{HOST}:{self.port}"
+        """Where it is reached from this machine, as `http://127.0.0.1:PORT`."""
+        return f"http://{HOST if self._host == ANYWHERE else self._host}:{self.port}"
 
     def start(self) -> Self:
         """Listen, from a daemon thread; answers requests when this returns.
@@ -121,13 +127,14 @@ class MockServer:
         Raises:
             AlgosyncError: The port is taken.
         """
-        told = threading.Event()
+        # Not an event: whoever begins to wait for one holds its lock, on which a handler that sets it would wait.
+        told: SimpleQueue[None] = SimpleQueue()
         numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, lambda *_: told.set()) for number in numbers}
+        before = {number: signal.signal(number, lambda *_: told.put(None)) for number in numbers}
         try:
             with self:
                 ready()
-                told.wait()
+                told.get()
             stopped()
         finally:
             for number, handler in before.items():
@@ -143,12 +150,14 @@ class MockServer:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, self.port))
+            listener.bind((self._host, self.port))
             listener.listen(BACKLOG)
         except (OSError, OverflowError) as error:
             listener.close()
             raise AlgosyncError(
-                f"Port {self.port} cannot be used: {error}", where=HOST, hint="Choose another port, or 0 for a free one"
+                f"Port {self.port} cannot be used: {error}",
+                where=self._host,
+                hint="Choose another port, or 0 for a free one",
             ) from error
         self.port = int(listener.getsockname()[1])
         config = uvicorn.Config(

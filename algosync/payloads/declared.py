@@ -33,6 +33,11 @@ def missing_declarations(settings: Mapping[str, Any], needed: Iterable[str]) -> 
     return [*present, *(f"filterOnly({facet})" for facet in added)]
 
 
+def is_own_declaration(entry: str) -> bool:
+    """Whether an entry of `attributesForFaceting` is one that `missing_declarations` adds."""
+    return entry.startswith(f"filterOnly({PREFIX}") and _bare(entry).startswith(PREFIX)
+
+
 def undeclared(settings: Mapping[str, Any], needed: Iterable[str]) -> tuple[str, ...]:
     """Name the needed attributes that the index does not declare for faceting, ascending."""
     return tuple(sorted(set(needed) - declared_facets(settings.get("attributesForFaceting"))))

@@ -35,6 +35,7 @@ class Payload:
         hash: Content hash; None where our attribute is taken away (`null`).
         body: The minified JSON to send, objectID included.
         summary: One line for people.
+        rank: What it is worth to be there early; more goes first. No part of what Algolia holds.
     """
 
     family: Family
@@ -43,16 +44,22 @@ class Payload:
     hash: str | None
     body: bytes
     summary: str
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsent:
-    """A payload that was made and is not sent, with the reason."""
+    """A payload that was made and is not sent, with the reason.
+
+    Attributes:
+        hash: Its content hash where it is too large, and nothing else is wrong with it: what is there stays.
+    """
 
     family: Family
     index: str
     object_id: str
     reason: str
+    hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

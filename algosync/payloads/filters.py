@@ -19,11 +19,8 @@ from algosync.payloads.boosts import BOOST_WEIGHT, SCORE_RANGE, TAG_FACET, Boost
 from algosync.payloads.declared import declaration_hint
 from algosync.payloads.syntax import Refusal, facet_problem, render, stands_for_nothing, value_problem
 
-GROUP_SCORE_MAX: Final = 20 * 100
-"""The most that one group can add to a record: the best score times the heaviest weight."""
-
 GROUPS_MAX: Final = 32
-"""Most groups: so many of GROUP_SCORE_MAX stay within Algolia's 65,535 together."""
+"""Most groups: so many times the best score, 20, with the heaviest weight, 100, stay within Algolia's 65,535."""
 
 FILTERS_MAX: Final = 50
 """Upper limit of `FilterPolicy.max` and `values_per_facet`; Algolia advises to keep the number small."""
@@ -106,14 +103,6 @@ class Compiled:
     refused: tuple[Refusal, ...]
     distinct_sums: int
     notes: tuple[str, ...]
-
-    @property
-    def largest_sum(self) -> int:
-        """The most that a record can get: the best of every group."""
-        best: dict[str, int] = {}
-        for receipt in self.receipts:
-            best[receipt.facet] = max(receipt.emitted, best.get(receipt.facet, 0))
-        return sum(best.values())
 
 
 class _Said(NamedTuple):

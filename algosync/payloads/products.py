@@ -69,13 +69,16 @@ class ProductPayloads:
     unsent: tuple[Unsent, ...]
 
 
-def product_records(object_ids: Sequence[str], parts: Mapping[str, PartColumn], target: Target) -> ProductPayloads:
+def product_records(
+    object_ids: Sequence[str], parts: Mapping[str, PartColumn], target: Target, ranks: Sequence[int] | None = None
+) -> ProductPayloads:
     """Assemble the attribute of every product.
 
     Args:
         object_ids: The products, each once, in any order.
         parts: Name of a part (LISTS, WORDS, COUNTS, FLAGS) to its column over these products.
         target: The product index and its size limit, which is applied to what we write.
+        ranks: For each product, what its payload is worth; None for the same.
 
     Returns:
         Ascending by objectID. `Payload.hash` is `v`. Bodies are partial updates `{"objectID", "algosync"}`.
@@ -94,19 +97,24 @@ def product_records(object_ids: Sequence[str], parts: Mapping[str, PartColumn], 
         if not shapes[row]:
             empty.append(object_id)
             continue
-        payload = _payload(object_id, members[row], summaries[shapes[row]], target)
+        rank = 0 if ranks is None else ranks[row]
+        payload = _payload(object_id, members[row], summaries[shapes[row]], target, rank)
         if problem := size_problem(payload.body, target):
-            unsent.append(Unsent(family="related", index=target.index, object_id=object_id, reason=problem))
+            unsent.append(
+                Unsent(family="related", index=target.index, object_id=object_id, reason=problem, hash=payload.hash)
+            )
         else:
             payloads.append(payload)
     return ProductPayloads(payloads=tuple(payloads), empty=tuple(empty), unsent=tuple(unsent))
 
 
-def _payload(object_id: str, members: bytes, summary: str, target: Target) -> Payload:
+def _payload(object_id: str, members: bytes, summary: str, target: Target, rank: int) -> Payload:
     """Splice the members of the attribute, encoded and in order of their names, into a partial update."""
     v = content_hash(b"{%b}" % members[1:])
     body = b'{"objectID":%b,"%b":{"v":"%b"%b}}' % (dump(object_id), _KEY, v.encode(), members)
-    return Payload(family="related", index=target.index, object_id=object_id, hash=v, body=body, summary=summary)
+    return Payload(
+        family="related", index=target.index, object_id=object_id, hash=v, body=body, summary=summary, rank=rank
+    )
 
 
 def _assemble(names: Sequence[str], parts: Mapping[str, PartColumn], products: int) -> tuple[list[bytes], list[int]]:

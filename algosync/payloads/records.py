@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from algosync.errors import ConfigError
@@ -36,12 +36,14 @@ class Profile:
         optional_filters: As compiled.
         contexts: The contexts of her segments, highest first.
         segments: Slugs of her segments.
+        rank: Who is more likely to come back soon is worth more.
     """
 
     tokens: tuple[str, ...]
     optional_filters: tuple[tuple[str, ...], ...]
     contexts: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def segment_records(segments: Iterable[Segment], policy: FilterPolicy, target: T
             "optionalFilters": compiled.optional_filters,
             "ruleContext": context_name(segment.slug),
         }
-        made.append(seal("segments", record, f"{segment.name}: {len(compiled.receipts)} filters", target))
+        says = f"{segment.name}: {len(compiled.receipts)} filters"
+        made.append(seal("segments", record, says, target, rank=segment.priority))
     return gather(made, refused)
 
 
@@ -99,7 +102,7 @@ def profile_records(profiles: Iterable[Profile], ids: OpaqueIds, target: Target)
             if reason := "the token is used by more than one person" if token in shared else empty:
                 made.append(_unsent("profiles", object_id, reason, target))
             else:
-                made.append(seal("profiles", {"objectID": object_id, **record}, summary, target))
+                made.append(seal("profiles", {"objectID": object_id, **record}, summary, target, rank=person.rank))
     return gather(made)
 
 
@@ -116,12 +119,12 @@ def sorted_segments(segments: Iterable[Segment]) -> Sequence[Segment]:
     return ordered
 
 
-def seal(family: Family, record: Mapping[str, Any], summary: str, target: Target) -> Payload | Unsent:
+def seal(family: Family, record: Mapping[str, Any], summary: str, target: Target, *, rank: int = 0) -> Payload | Unsent:
     """Encode and hash a record; too large a one is turned away."""
     body = canonical(record)
     object_id: str = record["objectID"]
     if problem := size_problem(body, target):
-        return _unsent(family, object_id, problem, target)
+        return replace(_unsent(family, object_id, problem, target), hash=content_hash(body))
     return Payload(
         family=family,
         index=target.index,
@@ -129,6 +132,7 @@ def seal(family: Family, record: Mapping[str, Any], summary: str, target: Target
         hash=content_hash(body),
         body=body,
         summary=summary,
+        rank=rank,
     )
 
 

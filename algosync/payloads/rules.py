@@ -41,7 +41,8 @@ def segment_rules(segments: Iterable[Segment], policy: FilterPolicy, target: Tar
         if reason := _segment_problem(segment) or rule_problem(rule):
             made.append(Unsent(family="rules", index=target.index, object_id=rule["objectID"], reason=reason))
         else:
-            made.append(seal("rules", rule, f"{segment.name}: {len(compiled.receipts)} filters", target))
+            says = f"{segment.name}: {len(compiled.receipts)} filters"
+            made.append(seal("rules", rule, says, target, rank=segment.priority))
     return gather(made, refused)
 
 

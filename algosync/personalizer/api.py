@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -22,8 +22,6 @@ from algosync.personalizer.ask import body
 
 if TYPE_CHECKING:
     import httpx
-
-_Asked = TypeVar("_Asked")
 
 LARGEST_ANSWER: Final = 1_000_000
 _OWN_KEY_FOR: Final = timedelta(minutes=1)
@@ -82,28 +80,19 @@ class Signing:
         return keys.sign(user_token, secrets=self.secrets, valid_for=valid_for, now=self.clock())
 
 
-def one_of(experience: str | _Asked | None, url: str | None) -> str | _Asked:
-    """Whom to ask, by the one name or by the other.
-
-    Raises:
-        ConfigError: By none, or by both.
-    """
-    if (experience is None) is (url is None):
-        hint = "Give `url`, the address of `algosync serve`; or Personalizer.from_config reads the snapshot itself"
-        raise ConfigError("it must be said once where experiences come from", where="experience", hint=hint)
-    return experience if experience is not None else url or ""
-
-
 class Api:
     """`algosync serve`, wherever it runs. One object asks blockingly or is awaited; connections are kept.
 
     Raises:
-        ConfigError: The address is no http or https address.
+        ConfigError: There is no address, or it is no http or https address.
     """
 
-    def __init__(self, url: str, signing: Signing, timeout_s: float) -> None:
+    def __init__(self, url: str | None, signing: Signing, timeout_s: float) -> None:
+        if url is None:
+            hint = "Give the address of `algosync serve`; or Personalizer.from_config reads the snapshot itself"
+            raise ConfigError("it is not said where experiences come from", where="url", hint=hint)
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigError("the address of the HTTP API begins with http:// or https://", where="experience")
+            raise ConfigError("the address of the HTTP API begins with http:// or https://", where="url")
         self._url = f"{url.rstrip('/')}/v1/experience"
         self._signing = signing
         self._timeout_s = timeout_s

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Self, Unpack
 
+from algosync.errors import ConfigError
 from algosync.experience.question import Consent
 from algosync.personalizer import requests as make
-from algosync.personalizer.api import Api, Signing, one_of
+from algosync.personalizer.api import Api, Signing
 from algosync.personalizer.ask import About, Asking, asking
 from algosync.personalizer.blocking import BUDGET_S
 from algosync.personalizer.clients import RecommendClient, SearchClient, is_untrained, of_kind, plain
@@ -29,15 +30,15 @@ class AsyncPersonalizer:
     Args:
         search: The shop's `SearchClient`.
         recommend: The shop's `RecommendClient`, for the methods that recommend.
-        experience: Address of the HTTP API, or what answers a `Question` with the document of
-            an experience: awaited, or run in a thread where it is a plain function.
-        url: Address of the HTTP API, as another name for it.
+        url: Address of the HTTP API.
+        experience: Asked instead of the HTTP API: answers a `Question` with the document of an experience; awaited, or
+            run in a thread where it is a plain function.
         key: The API's admin key, or what makes a visitor key of a userToken.
         visitor_secrets: The secrets of visitor keys, the newest first; without a `key` they sign each question.
         budget_s: How long to wait for the experience, in seconds.
 
     Raises:
-        ConfigError: A client is one that waits, or the address is none; or it is not said whom to ask.
+        ConfigError: A client is one that waits, or the address is none; or nobody is there to ask, or two.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first two are named
@@ -45,8 +46,8 @@ class AsyncPersonalizer:
         search: SearchClient,
         recommend: RecommendClient | None = None,
         *,
-        experience: str | AskAwaited | None = None,
         url: str | None = None,
+        experience: AskAwaited | None = None,
         key: str | Callable[[str], str] | None = None,
         visitor_secrets: Sequence[str] = (),
         budget_s: float = BUDGET_S,
@@ -56,12 +57,13 @@ class AsyncPersonalizer:
         self._recommend = recommend
         self._signing = Signing(key=key, secrets=tuple(visitor_secrets))
         self._api: Api | None = None
-        asked = one_of(experience, url)
-        if isinstance(asked, str):
-            self._api = Api(asked, self._signing, budget_s)
+        if experience is None:
+            self._api = Api(url, self._signing, budget_s)
             self._api.connect(awaited=True)
-            asked = self._api.ask_awaited
-        self._listener = AsyncListener(asked, budget_s)
+            experience = self._api.ask_awaited
+        elif url is not None:
+            raise ConfigError("experiences come from `url` or from `experience`, not from both", where="url")
+        self._listener = AsyncListener(experience, budget_s)
 
     async def __aenter__(self) -> Self:
         return self

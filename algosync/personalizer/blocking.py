@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Self, Unpack
 
+from algosync.errors import ConfigError
 from algosync.experience.question import Consent
 from algosync.personalizer import requests as make
-from algosync.personalizer.api import Api, Signing, one_of
+from algosync.personalizer.api import Api, Signing
 from algosync.personalizer.ask import About, Asking, asking
 from algosync.personalizer.clients import RecommendClientSync, SearchClientSync, is_untrained, of_kind, plain
 from algosync.personalizer.gaps import Gap, filled, request_for
@@ -31,14 +32,14 @@ class Personalizer:
     Args:
         search: The shop's `SearchClientSync`.
         recommend: The shop's `RecommendClientSync`, for the methods that recommend.
-        experience: Address of the HTTP API, or what answers a `Question` with the document of an experience.
-        url: Address of the HTTP API, as another name for it.
+        url: Address of the HTTP API.
+        experience: Asked instead of the HTTP API: answers a `Question` with the document of an experience.
         key: The API's admin key, or what makes a visitor key of a userToken.
         visitor_secrets: The secrets of visitor keys, the newest first; without a `key` they sign each question.
         budget_s: How long to wait for the experience, in seconds.
 
     Raises:
-        ConfigError: A client is one of asyncio, or the address is none; or it is not said whom to ask.
+        ConfigError: A client is one of asyncio, or the address is none; or nobody is there to ask, or two.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first two are named
@@ -46,8 +47,8 @@ class Personalizer:
         search: SearchClientSync,
         recommend: RecommendClientSync | None = None,
         *,
-        experience: str | Ask | None = None,
         url: str | None = None,
+        experience: Ask | None = None,
         key: str | Callable[[str], str] | None = None,
         visitor_secrets: Sequence[str] = (),
         budget_s: float = BUDGET_S,
@@ -57,12 +58,13 @@ class Personalizer:
         self._recommend = recommend
         self._signing = Signing(key=key, secrets=tuple(visitor_secrets))
         self._api: Api | None = None
-        asked = one_of(experience, url)
-        if isinstance(asked, str):
-            self._api = Api(asked, self._signing, budget_s)
+        if experience is None:
+            self._api = Api(url, self._signing, budget_s)
             self._api.connect(awaited=False)
-            asked = self._api.ask
-        self._listener = Listener(asked, budget_s)
+            experience = self._api.ask
+        elif url is not None:
+            raise ConfigError("experiences come from `url` or from `experience`, not from both", where="url")
+        self._listener = Listener(experience, budget_s)
 
     def __enter__(self) -> Self:
         return self

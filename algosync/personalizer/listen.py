@@ -60,12 +60,14 @@ class Listener:
     Args:
         ask: Answers one question, from any thread.
         budget_s: How long to wait for all that one request asks.
+        clock: Tells seconds that never run backwards.
     """
 
-    def __init__(self, ask: Ask, budget_s: float) -> None:
+    def __init__(self, ask: Ask, budget_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._ask = ask
         self._budget_s = budget_s
-        self._pause = Pause()
+        self._clock = clock
+        self._pause = Pause(clock)
         self._threads: ThreadPoolExecutor | None = None
 
     def hear(self, asked: Sequence[Asking]) -> list[Heard]:
@@ -73,7 +75,7 @@ class Listener:
         paused = self._pause.reason()
         if paused is not None:
             return [_without(one, paused) for one in asked]
-        until = time.monotonic() + self._budget_s
+        until = self._clock() + self._budget_s
         distinct = _distinct(asked)
         begun = [self._begin(question) for question in distinct]
         found = [self._result(future, until) for future in begun]
@@ -91,7 +93,7 @@ class Listener:
 
     def _result(self, future: Future[Any], until: float) -> Heard:
         try:
-            document = future.result(max(0.0, until - time.monotonic()))
+            document = future.result(max(0.0, until - self._clock()))
         except Exception as error:  # noqa: BLE001  # whatever it is, the search goes on
             future.cancel()
             return _failed(error, self._pause)

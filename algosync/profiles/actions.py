@@ -1,6 +1,7 @@
-"""What a storefront does for whom: messages and boosts by visit, state, segment, place and date.
+"""What a shop does for whom, by visit, state, segment, place and date: messages, boosts, data, webhooks.
 
-Owns the grammar of actions.json and the decision whether an action fires. Counts no impressions itself.
+Owns the grammar of actions.json and the decision whether an action fires. Counts no impressions itself. An action of
+the effect `webhook` never fires in an answer: a run tells it once somebody newly meets its conditions.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from algosync.profiles.moments import epoch_day
 from algosync.profiles.reading import Problems, check_slugs
 from algosync.profiles.visitors import STATES, VISITS
 
-Effect = Literal["message", "boost", "data"]
+Effect = Literal["message", "boost", "data", "webhook"]
 
 _ACTION: Final = ("name", "description", "when", "where", "effect", "cap", "from", "until")
 _MESSAGE: Final = ("title", "text", "link", "image")
+_EFFECTS: Final = ("message", "boost", "data", "webhook")
+_BY_WEBHOOK: Final = "it is told by webhook, once a run finds somebody who newly meets the rest, and never in an answer"
 _PLACES: Final = ("any", "home", "category", "product", "search", "cart", "checkout", "account")
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
@@ -39,10 +42,10 @@ class Action:
     Args:
         id: Its key in the document.
         name: For people.
-        effect: What it does: a message, a boost, or data that the frontend understands.
+        effect: What it does: a message, a boost, data that the frontend understands, or a webhook.
         message: Title, text, link, image.
         boosts: Products to lift.
-        data: Handed on as it stands.
+        data: Handed on as it stands, to the frontend or in the webhook.
         visit: new, returning.
         state: visitor, user, buyer.
         segments: Membership in any of them.
@@ -133,13 +136,21 @@ def fires(actions: Actions, situation: Situation) -> tuple[Firing, ...]:
 
 def fires_now(action: Action, situation: Situation) -> bool:
     """Whether an action fires, as `fires` says, without the reasons."""
+    return (
+        action.effect != "webhook"
+        and meets(action, situation)
+        and _here(action.places, situation.place)
+        and not capped(action, situation)
+    )
+
+
+def meets(action: Action, situation: Situation) -> bool:
+    """Whether a visitor meets an action's conditions on a day, wherever she is and however often it was shown."""
     return not (
         (action.segments and not set(situation.segments).intersection(action.segments))
         or (action.visit and situation.visit not in action.visit)
         or (action.state and situation.state not in action.state)
-        or not _here(action.places, situation.place)
         or _out_of_date(action, situation.at)
-        or _capped(action, situation)
     )
 
 
@@ -152,7 +163,8 @@ def _firing(action: Action, now: Situation) -> Firing:
             _unmet("segments", action.segments, set(now.segments)),
             None if _here(action.places, now.place) else f"place is {now.place}, not {_either(action.places)}",
             _out_of_date(action, now.at),
-            _capped(action, now),
+            capped(action, now),
+            _BY_WEBHOOK if action.effect == "webhook" else None,
         )
         if reason
     ]
@@ -187,7 +199,8 @@ def _out_of_date(action: Action, at: datetime) -> str | None:
     return None
 
 
-def _capped(action: Action, now: Situation) -> str | None:
+def capped(action: Action, now: Situation) -> str | None:
+    """Why an action's cap keeps it from firing once more; None where it does not."""
     cap = action.cap
     if cap is None:
         return None
@@ -216,6 +229,9 @@ class _ActionReader:
         first, last = (self._day(f"{name}.{key}", data[key]) if key in data else None for key in ("from", "until"))
         if first and last and first > last:
             self.problems.add(name, f"from {first} is after until {last}")
+        if effect == "webhook" and "where" in data:
+            nowhere = "a webhook is told by a run, which finds nobody at a place"
+            self.problems.add(f"{name}.where", nowhere, "no `where`")
         return Action(
             id=name,
             name=self.problems.text(f"{name}.name", data.get("name", name)),
@@ -234,13 +250,14 @@ class _ActionReader:
         return self.problems.choices(f"{name}.when.{key}", when[key], allowed) if key in when else ()
 
     def _effect(self, path: str, raw: Any) -> tuple[Effect, dict[str, Any]]:
-        data = self.problems.mapping(path, raw, ("message", "boost", "data"))
+        data = self.problems.mapping(path, raw, _EFFECTS)
         if len(data) != 1 and isinstance(raw, Mapping):
-            self.problems.add(path, f"{len(data)} effects", "exactly one of message, boost, data")
+            self.problems.add(path, f"{len(data)} effects", f"exactly one of {', '.join(_EFFECTS)}")
         if "boost" in data:
             return "boost", {"boosts": self.reader.boosts(f"{path}.boost", data["boost"])}
-        if "data" in data:
-            return "data", {"data": self.problems.mapping(f"{path}.data", data["data"])}
+        for kind in ("data", "webhook"):
+            if kind in data:
+                return kind, {"data": self.problems.mapping(f"{path}.{kind}", data[kind])}
         return "message", {"message": self._message(f"{path}.message", data["message"]) if "message" in data else {}}
 
     def _message(self, path: str, raw: Any) -> dict[str, str]:

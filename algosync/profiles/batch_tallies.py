@@ -16,11 +16,13 @@ import ibis
 import ibis.expr.types as ir
 import orjson
 
-from algosync.profiles.affinity import AffinityRules, allowed, sums_since
+from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.attributes import observed
+from algosync.profiles.batch_affinity import allowed, sums_since
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_moments import month_starts, months_of, seconds_of, whole_division
 from algosync.profiles.conditions import Segments
-from algosync.profiles.facts import facts
-from algosync.profiles.moments import DAY_S, SESSION_GAP_S, month_starts, months_of, seconds_of, whole_division
+from algosync.profiles.moments import DAY_S, SESSION_GAP_S
 
 _EVERY_DAY: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOW_BITS: Final = 2**31 - 1

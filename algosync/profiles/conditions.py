@@ -1,7 +1,7 @@
 """The shapes of segments: conditions as a tree, boosts, and the facts that conditions on events are judged by.
 
-Values only. `definitions` makes them from a document, `facts` and `segments` judge tables by them, `verdicts` one
-person.
+Values only. `definitions` makes them from a document, `batch_facts` and `batch_segments` judge tables by them,
+`verdicts` one person.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from algosync.profiles.moments import SESSION_GAP_S, seconds_of, whole_division
+from algosync.profiles.batch_moments import seconds_of, whole_division
+from algosync.profiles.moments import SESSION_GAP_S
 
 _ORDER: Final = ("ts", "key_hi", "key_lo")
 _ANONYMOUS: Final = -1
@@ -39,14 +40,6 @@ def identify(events: ir.Table) -> ir.Table:
     rows = _epochs(events.semi_join(special, "token"))
     parted = rows.join(_persons(rows), ["token", "epoch"])
     return plain.union(parted.select(plain.columns))
-
-
-def streams(events: ir.Table) -> ir.Table:
-    """The (token, epoch, person) table behind `identify`, one row per stream."""
-    special = _special(events)
-    plain = events.anti_join(special, "token").select("token").distinct()
-    plain = plain.mutate(epoch=ibis.literal(0, "int32"), person=plain.token.cast("int64"))
-    return plain.union(_persons(_epochs(events.semi_join(special, "token"))))
 
 
 def standings(events: ir.Table) -> ir.Table:

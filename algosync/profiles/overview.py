@@ -11,8 +11,9 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from algosync.profiles.batch_moments import seconds_of, whole_division
 from algosync.profiles.facts import MICRO, MICRO_MAX
-from algosync.profiles.moments import DAY_S, SESSION_GAP_S, seconds_of, whole_division
+from algosync.profiles.moments import DAY_S, SESSION_GAP_S
 
 _NEVER: Final = 2**62
 _ORDER: Final = ("ts", "key_hi", "key_lo")
@@ -21,7 +22,7 @@ _ORDER: Final = ("ts", "key_hi", "key_lo")
 def steps(events: ir.Table) -> ir.Table:
     """Every event with the session of its person that it is in.
 
-    A session ends after 30 minutes of silence, whatever the devices (as in `visitors.visitors`).
+    A session ends after 30 minutes of silence, whatever the devices (as in `batch_visitors.visitors`).
 
     Args:
         events: Identified events (`identity.known`), returns included.
@@ -131,6 +132,6 @@ def visitor_counts(visitors: ir.Table) -> ir.Table:
     """(visit, state, people): how many people are what at present.
 
     Args:
-        visitors: Of `visitors.visitors`, over all identified events.
+        visitors: Of `batch_visitors.visitors`, over all identified events.
     """
     return visitors.group_by(["visit", "state"]).agg(people=visitors.count())

@@ -16,10 +16,10 @@ from typing import Final
 
 from algosync.profiles.affinity import SCORE_DIGITS, SCORE_MAX, SPLIT, AffinityRules
 from algosync.profiles.conditions import FactSpec, Segments
-from algosync.profiles.facts import MICRO, MICRO_MAX
+from algosync.profiles.facts import MICRO, MICRO_MAX, Fact
 from algosync.profiles.moments import DAY_S, SESSION_GAP_S, epoch_seconds, month_start
 from algosync.profiles.readiness import Evidence
-from algosync.profiles.verdicts import Fact, Person
+from algosync.profiles.verdicts import Person
 from algosync.profiles.visitors import State, Visit
 
 _TINY: Final = 1e-290
@@ -102,7 +102,7 @@ class Tally:
 
 
 class Scores(Mapping[tuple[str, str], float]):
-    """Score by (facet, value), relative to the largest sum of each facet, as `affinity.scores` gives them.
+    """Score by (facet, value), relative to the largest sum of each facet, as `batch_affinity.scores` gives them.
 
     Worked out for those that are asked for: of a long profile few are.
 
@@ -202,7 +202,7 @@ def scores(found: Tally) -> Scores:
 
 
 def visit(found: Tally, *, as_of: datetime) -> Visit:
-    """New in the first session, returning from the silence after it on, as `visitors.visitors` judges it."""
+    """New in the first session, returning from the silence after it on, as `batch_visitors.visitors` judges it."""
     fresh = len(found.spans) == 1 and epoch_seconds(as_of) - found.spans[-1][1] <= SESSION_GAP_S
     return "new" if fresh else "returning"
 

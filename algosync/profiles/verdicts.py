@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple, assert_never
+from typing import Any, assert_never
 
 from algosync.catalog.paths import text
 from algosync.profiles.conditions import (
@@ -25,24 +25,11 @@ from algosync.profiles.conditions import (
     Segments,
     VisitorIs,
 )
-from algosync.profiles.facts import MICRO
+from algosync.profiles.facts import MICRO, Fact
 from algosync.profiles.moments import epoch_day
 from algosync.profiles.reading import Range
-from algosync.profiles.segments import NUMBER, Known, bounds_hold
+from algosync.profiles.segments import NUMBER, bounds_hold
 from algosync.profiles.visitors import STATES, VISITS
-
-
-class Fact(NamedTuple):
-    """One row of `facts.facts`: FACT_COLUMNS in order; amounts in millionths."""
-
-    leaf: int
-    day: int | None
-    events: int
-    paid: int
-    saved: int
-
-
-FACT_COLUMNS: Final = ("leaf", "day", "count", "sum_price", "sum_discount")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +37,7 @@ class Person:
     """What is known about one person.
 
     Args:
-        facts: Rows of `facts.facts`.
+        facts: Rows of `batch_facts.facts`.
         scores: Unrounded score by (facet, value).
         attributes: Value by key.
         visit: new or returning.
@@ -71,21 +58,6 @@ class Reason:
     depth: int
     text: str
     holds: bool
-
-
-def person_of(known: Known, person: int) -> Person | None:
-    """One person's part of what segments are judged by; None for a stranger."""
-    tables = (known.visitors.select("person", "visit", "state"), known.facts, known.scores, known.attributes)
-    seen, facts, scores, attributes = (t.filter(t.person == person).to_pyarrow().to_pylist() for t in tables)
-    if not seen:
-        return None
-    return Person(
-        facts=tuple(Fact(*(row[name] for name in FACT_COLUMNS)) for row in facts),
-        scores={(row["facet"], row["value"]): row["score"] for row in scores},
-        attributes={row["key"]: row["value"] for row in attributes},
-        visit=seen[0]["visit"],
-        state=seen[0]["state"],
-    )
 
 
 def evaluate(person: Person, segments: Segments, *, as_of: datetime) -> dict[str, bool]:

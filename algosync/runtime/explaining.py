@@ -30,15 +30,16 @@ from algosync.runtime.past import Past, ShelfThen, past
 from algosync.serve.explain import Asked, Draft
 from algosync.settings import rules as made
 from algosync.settings.answers import shop_answers
+from algosync.settings.definitions import load_segments
 from algosync.settings.models import Settings
-from algosync.settings.shop import load_segments, people_rules, shop_rules
+from algosync.settings.shop import people_rules, shop_rules
 from algosync.stores.inbox import INBOX, Inbox
 from algosync.stores.orders import NO_ORDER
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.view import View
 from algosync.sync.cycle import ShopRules
 from algosync.sync.explain import Case, Explained, explain
-from algosync.sync.orders import HEEDED, Orders, forgotten, read_orders
+from algosync.sync.orders import Orders, forgotten, read_orders
 from algosync.sync.profiles import PeopleRules
 from algosync.sync.results import Results
 from algosync.sync.users import read_users
@@ -200,7 +201,7 @@ class _Explanation:
 
     @property
     def _has_new_orders(self) -> bool:
-        heeded = int(self._held.view.about.get(HEEDED, 0))
+        heeded = self._held.view.heeded
         return self._held.past is None and any(self._held.orders.of(name).reset_seq > heeded for name in self._one.hers)
 
     def _previous(self) -> Mapping[tuple[int, str, str], int]:
@@ -208,8 +209,7 @@ class _Explanation:
         held = self._held
         if held.past is not None:
             return {}
-        heeded = int(held.view.about.get(HEEDED, 0))
-        table = forgotten(held.results.integers(), held.orders.anew(heeded), self._one.numbers)
+        table = forgotten(held.results.integers(), held.orders.anew(held.view.heeded), self._one.numbers)
         if table is None:
             return {}
         hers = table.filter(pc.is_in(table["person"], value_set=pa.array(list(self._one.names), pa.int64())))

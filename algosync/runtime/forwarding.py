@@ -38,8 +38,8 @@ def forwarding(settings: Settings, inbox: Inbox, clock: Callable[[], datetime]) 
     if not any(isinstance(source, CollectorSourceSettings) for source in settings.sources):
         hint = 'Add a source with type = "collector", or switch forwarding off'
         raise ConfigError("there is nothing to forward: no events are collected", where="serve.forward", hint=hint)
-    from algosync.algolia.client import Target
     from algosync.algolia.insights import InsightsClient
+    from algosync.algolia.target import Target
 
     algolia = settings.algolia
     target = Target(app_id=algolia.app_id, hosts=algolia.hosts)

@@ -16,24 +16,29 @@ from typing import Any
 import ibis
 from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
+from structlog.contextvars import bind_contextvars
 
 from algosync.algolia.client import ReadClient, WriteClient
 from algosync.errors import AlgosyncError, ConfigError, StoreError
 from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
 from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family
+from algosync.runtime.telling import telling
 from algosync.settings import rules as made
 from algosync.settings.kept import kept_document
 from algosync.settings.models import Settings
 from algosync.settings.shop import shop_rules
-from algosync.stores.runs import Run, note_run
+from algosync.stores.runs import Run, begin_run, note_run
 from algosync.stores.settings_kept import keep_settings
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.state import STATE, Book, State, open_state
+from algosync.stores.tombstones import Forgotten, open_forgotten
 from algosync.sync.catalog import Observed
 from algosync.sync.cycle import Hands, ShopRules
 from algosync.sync.ledger import Ledger
+from algosync.sync.occurrences import failed, is_failure
 from algosync.sync.results import Results
+from algosync.sync.returned import refuse_returned
 from algosync.sync.stages import Progress, Stages
 
 
@@ -83,6 +88,8 @@ class Opening:
             ledger = Ledger(state.engine, self.target)
             writer: LogWriter = CommittingWriter(state) if writable else ScratchWriter(state)
             stack.callback(writer.close)
+            gone = self.forgotten()
+            refuse_returned(state, gone, now)
             hands = Hands(
                 backend=stack.enter_context(self.backend()),
                 client=reader or stack.enter_context(self.reader()),
@@ -92,13 +99,20 @@ class Opening:
                 ledger=ledger,
                 stages=Stages(self._progress),
                 now=now,
+                forgotten=gone,
+                telling=stack.enter_context(telling(self, state, rules)),
             )
             yield Session(hands=hands, state=state, rules=rules, ledger=ledger, writable=writable)
 
     @contextmanager
     def noted(self, command: str, session: Session) -> Iterator[Note]:
-        """Keeps a record of the run; of a failed one too, with what it had pushed until then."""
+        """Keeps a record of the run; of a failed one too, with what it had pushed until then.
+
+        What is logged meanwhile bears the run's number.
+        """
         started = session.hands.now
+        number = begin_run(session.state, command, started)
+        bind_contextvars(run=number)
 
         def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
             run = Run(
@@ -108,6 +122,7 @@ class Opening:
                 as_of=as_of,
                 outcome=outcome,
                 report=report,
+                number=number,
             )
             note_run(session.state, run)
 
@@ -117,19 +132,32 @@ class Opening:
             what = str(error) if isinstance(error, AlgosyncError) else f"broke off: {type(error).__name__}"
             with suppress(StoreError):
                 note({"pushed": {"operations": session.ledger.taken_since(started)}}, None, what)
+            if is_failure(error):
+                session.hands.telling.tell(failed(command, error, self.clock()))
             raise
 
     def keep_settings(self, session: Session, observed: Observed) -> dict[str, str]:
         """Keeps what a run's rules were made from; gives what its record says of that."""
+        return {"settings": keep_settings(session.state, self.settings_document(observed), session.hands.now)}
+
+    def settings_document(self, observed: Observed) -> dict[str, Any]:
+        """What a run's rules are made from."""
         declared = {
             index: declared_facets(found.get("attributesForFaceting")) for index, found in observed.settings.items()
         }
-        document = kept_document(self.settings, self.base, declared)
-        return {"settings": keep_settings(session.state, document, session.hands.now)}
+        return kept_document(self.settings, self.base, declared)
 
     def state(self, *, create: bool, book: Book = STATE) -> State:
         """One of the databases; without `create` for reading alone."""
         return open_state(self.settings.state.url, self.directory, create=create, book=book)
+
+    def forgotten(self) -> Forgotten:
+        """Who was forgotten, and is not to be taken in.
+
+        Raises:
+            ConfigError: The key by which they are known is missing, or is another one.
+        """
+        return open_forgotten(self.settings.state.url, self.directory, made.hash_key(self.settings))
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
@@ -152,7 +180,8 @@ class Opening:
             ConfigError: There is no key.
         """
         algolia = self.settings.algolia
-        return ReadClient(self.target, _secret(algolia.read_api_key or algolia.write_api_key, "read_api_key"))
+        key = _secret(algolia.read_api_key or algolia.write_api_key, "read_api_key")
+        return ReadClient(self.target, key, patience_s=self.settings.push.patience_s)
 
     def writer(self) -> WriteClient:
         """Algolia, for writing.
@@ -160,7 +189,8 @@ class Opening:
         Raises:
             ConfigError: There is no key.
         """
-        return WriteClient(self.target, _secret(self.settings.algolia.write_api_key, "write_api_key"))
+        key = _secret(self.settings.algolia.write_api_key, "write_api_key")
+        return WriteClient(self.target, key, patience_s=self.settings.push.patience_s)
 
 
 def _secret(key: SecretStr | None, name: str) -> str:

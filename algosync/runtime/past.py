@@ -8,9 +8,9 @@ from datetime import datetime
 
 from algosync.errors import RequestError
 from algosync.experience.shop import Shelf
+from algosync.settings.definitions import Draft
 from algosync.settings.kept import restored
 from algosync.settings.models import Settings
-from algosync.settings.shop import Draft
 from algosync.stores.runs import run_at
 from algosync.stores.settings_kept import KeptSettings, kept_since, settings_at
 from algosync.stores.state import State

@@ -6,21 +6,26 @@ directly, without the HTTP API between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from algosync.errors import StoreError
 from algosync.experience.question import Question
 from algosync.personalizer import awaited, blocking
 from algosync.personalizer.clients import RecommendClient, RecommendClientSync, SearchClient, SearchClientSync
+from algosync.personalizer.listen import Ask
 from algosync.runtime.clock import system_clock
 
 if TYPE_CHECKING:
     from algosync.serve.stored import Stored
     from algosync.settings.models import Settings
+
+_Search = TypeVar("_Search")
+_Recommend = TypeVar("_Recommend")
 
 
 class Here:
@@ -75,17 +80,28 @@ class Here:
             return self._desk
 
 
-class Personalizer(blocking.Personalizer):
-    """Personalized search and Recommend over the official client: see `personalizer.blocking`."""
+class _FromConfig(ABC, Generic[_Search, _Recommend]):
+    """What both kinds have in common: they can be made from a settings file."""
 
     _here: Here | None = None
+
+    @abstractmethod
+    def __init__(
+        self,
+        search: _Search,
+        recommend: _Recommend | None = None,
+        *,
+        experience: Ask | None = None,
+        visitor_secrets: Sequence[str] = (),
+        budget_s: float = blocking.BUDGET_S,
+    ) -> None: ...
 
     @classmethod
     def from_config(
         cls,
         config: str | Path,
-        search: SearchClientSync,
-        recommend: RecommendClientSync | None = None,
+        search: _Search,
+        recommend: _Recommend | None = None,
         *,
         budget_s: float = blocking.BUDGET_S,
     ) -> Self:
@@ -93,17 +109,25 @@ class Personalizer(blocking.Personalizer):
 
         Args:
             config: The settings file, `config/algosync.toml`.
-            search: The shop's `SearchClientSync`.
-            recommend: The shop's `RecommendClientSync`, for the methods that recommend.
+            search: The shop's client for searches, of the personalizer's kind.
+            recommend: The shop's client for Recommend, for the methods that recommend.
             budget_s: How long to wait for the experience, in seconds.
 
         Raises:
-            ConfigError: The settings are wrong, or a client is one of asyncio.
+            ConfigError: The settings are wrong, or a client is of the other kind.
         """
-        here, secrets = _made(config)
+        from algosync.settings.load import load
+
+        settings = load(Path(config))
+        here = Here(settings, Path(config).absolute().parent)
+        secrets = [secret.get_secret_value() for secret in settings.serve.visitor_secrets]
         made = cls(search, recommend, experience=here.ask, visitor_secrets=secrets, budget_s=budget_s)
         made._here = here
         return made
+
+
+class Personalizer(blocking.Personalizer, _FromConfig[SearchClientSync, RecommendClientSync]):
+    """Personalized search and Recommend over the official client: see `personalizer.blocking`."""
 
     def close(self) -> None:
         """Ends the threads, and gives the stores or the connections to the HTTP API back."""
@@ -112,46 +136,11 @@ class Personalizer(blocking.Personalizer):
             self._here.close()
 
 
-class AsyncPersonalizer(awaited.AsyncPersonalizer):
+class AsyncPersonalizer(awaited.AsyncPersonalizer, _FromConfig[SearchClient, RecommendClient]):
     """Personalized search and Recommend over the official client, for asyncio: see `personalizer.awaited`."""
-
-    _here: Here | None = None
-
-    @classmethod
-    def from_config(
-        cls,
-        config: str | Path,
-        search: SearchClient,
-        recommend: RecommendClient | None = None,
-        *,
-        budget_s: float = blocking.BUDGET_S,
-    ) -> Self:
-        """A personalizer that reads the snapshot where it lies; `visitor_key` signs with the shop's own secrets.
-
-        Args:
-            config: The settings file, `config/algosync.toml`.
-            search: The shop's `SearchClient`.
-            recommend: The shop's `RecommendClient`, for the methods that recommend.
-            budget_s: How long to wait for the experience, in seconds.
-
-        Raises:
-            ConfigError: The settings are wrong, or a client is one that waits.
-        """
-        here, secrets = _made(config)
-        made = cls(search, recommend, experience=here.ask, visitor_secrets=secrets, budget_s=budget_s)
-        made._here = here
-        return made
 
     async def close(self) -> None:
         """Ends the threads, and gives the stores or the connections to the HTTP API back."""
         await super().close()
         if self._here is not None:
             self._here.close()
-
-
-def _made(config: str | Path) -> tuple[Here, tuple[str, ...]]:
-    from algosync.settings.load import load
-
-    settings = load(Path(config))
-    secrets = tuple(secret.get_secret_value() for secret in settings.serve.visitor_secrets)
-    return Here(settings, Path(config).absolute().parent), secrets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,52 +11,28 @@ from starlette.routing import Route
 
 from algosync.algolia.client import ReadClient
 from algosync.errors import ConfigError
-from algosync.serve.experience import Door
-from algosync.serve.explain import Explainer
+from algosync.runtime.on_first_use import Open
 from algosync.serve.preview.backstage import Backstage
 from algosync.serve.preview.routes import Preview, routes
 from algosync.serve.preview.search import AlgoliaSearcher
 from algosync.serve.preview.session import Sessions, session_secret
 from algosync.serve.preview.stage import Stage
-from algosync.serve.stored import Place, Snapshots, Stored
+from algosync.serve.stored import Snapshots
 from algosync.settings import rules as made
 from algosync.settings.answers import shop_answers
 from algosync.settings.models import Settings
-from algosync.stores.inbox import Inbox
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """What the API has open already.
-
-    Attributes:
-        place: Where the stores are.
-        desk: Answers.
-        inbox: What storefronts sent.
-        door: Who may ask, how often, and the clock.
-        explainer: Makes receipts; None where nobody does.
-    """
-
-    place: Place
-    desk: Stored
-    inbox: Inbox
-    door: Door
-    explainer: Explainer | None
 
 
 @contextmanager
-def preview_routes(settings: Settings, base: Path, opened: Open) -> Iterator[tuple[Route, ...]]:
-    """The routes of the preview; none without an admin key.
+def preview_routes(settings: Settings, base: Path, opened: Open, key: str) -> Iterator[tuple[Route, ...]]:
+    """The routes of the preview.
 
     Args:
         settings: The settings.
         base: The folder of the settings file.
         opened: What the API has open.
+        key: The admin key, which opens the preview.
     """
-    key = settings.serve.admin_key
-    if key is None:
-        yield ()
-        return
     searcher = AlgoliaSearcher(partial(_client, settings))
     snapshots = Snapshots(opened.place)
     stage = Stage(
@@ -66,10 +41,10 @@ def preview_routes(settings: Settings, base: Path, opened: Open) -> Iterator[tup
         explainer=opened.explainer,
         indices=tuple(index.name for index in settings.algolia.indices),
         title=next(iter(settings.catalog.text), "name"),
-        category=made.related_rules(settings).category,
+        category=made.category_facet(settings),
         currency=settings.algolia.indices[0].currency or "",
     )
-    sessions = Sessions(session_secret(key.get_secret_value(), _own_secret(settings)))
+    sessions = Sessions(session_secret(key, _own_secret(settings)))
     door = opened.door
     try:
         yield tuple(

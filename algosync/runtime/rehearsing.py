@@ -9,8 +9,9 @@ from pathlib import Path
 
 from algosync.errors import PushRefusedError
 from algosync.payloads.encode import Family
+from algosync.runtime import approving
 from algosync.runtime.opening import Opening, Session
-from algosync.runtime.pushing import budget, quiet_time, reported, storefront
+from algosync.runtime.pushing import allowance, held_back, reported, storefront
 from algosync.settings import rules as made
 from algosync.stores.state import memory_state
 from algosync.sync.cycle import Computed
@@ -54,11 +55,13 @@ def _fill(opening: Opening, mock: StandIn, session: Session, data: Path | None) 
 
 def _obstacles(opening: Opening, session: Session, computed: Computed, *, asks: bool) -> Iterator[str]:
     """What would keep a real sync from doing all that the rehearsal did; `asks`: Algolia may be asked."""
-    if quiet := quiet_time(opening.settings, session.hands.now.date()):
-        yield f"a sync would push nothing: {quiet} is a quiet time"
-    left, todo = budget(opening.settings, session), len(computed.plan.operations)
-    if left is not None and todo > left:
-        yield f"a sync would leave {todo - left:,} operations to the next run: push.operations_per_hour is spent"
+    if why := held_back(opening, session):
+        yield f"a sync would push nothing: {why}"
+    allowed, todo = allowance(opening.settings, session.ledger, session.hands.now), len(computed.plan.operations)
+    if allowed.operations is not None and todo > allowed.operations:
+        yield f"a sync would leave {todo - allowed.operations:,} operations to the next run: {allowed.of} is spent"
+    for stop in approving.verdict(opening, session, computed).stops:
+        yield f"a sync would stop: {stop}"
     if asks:
         try:
             refuse_unless_private(computed.plan, storefront(opening, session.rules))

@@ -1,17 +1,15 @@
 """The HTTP API put together: settings in, an application over a shop's stores out.
 
-Nothing is served here. Receipts are made by the same code as those of `algosync explain`, which is loaded when the
-first ones are asked for.
+Nothing is served here. What few ask for is loaded when somebody does: see `on_first_use`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -19,21 +17,21 @@ from starlette.types import ASGIApp
 
 from algosync.runtime.clock import system_clock
 from algosync.runtime.forwarding import forwarding
-from algosync.runtime.previewing import Open, preview_routes
+from algosync.runtime.on_first_use import LazyReceipts, Open, lazy_preview
 from algosync.serve import collect, explain, forward, segment
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate
 from algosync.serve.collect import Collector
-from algosync.serve.experience import Door
-from algosync.serve.explain import Asked
+from algosync.serve.door import Door
 from algosync.serve.health import Also
 from algosync.serve.inbox_health import Room
 from algosync.serve.stored import Place, Stored, open_inbox
-from algosync.settings import serving
+from algosync.settings import rules, serving
 from algosync.settings.answers import shop_answers
 from algosync.settings.models import Settings
 from algosync.settings.origins import CollectorSourceSettings
 from algosync.stores.inbox import Inbox
+from algosync.stores.tombstones import ForgottenAtHand
 
 
 @contextmanager
@@ -54,14 +52,16 @@ def open_api(
     serve = settings.serve
     place = Place(url=settings.state.url, directory=base / settings.state.directory)
     shop = shop_answers(settings, base)
-    with open_inbox(place) as inbox:
+    forgotten = ForgottenAtHand(place.url, place.directory, rules.hash_key(settings))
+    with open_inbox(place) as inbox, closing(forgotten):
         desk = Stored(place, shop, inbox)
         try:
             desk.check()
+            forgotten()
             gate = Gate(serving.keys(serve, settings.algolia.storefront_api_key), desk.person)
             door = Door(gate=gate, limits=serving.limits(serve), clock=clock)
             actions = frozenset(action.id for action in shop.actions.items)
-            taken = Inbox(inbox)
+            taken = Inbox(inbox, forgotten=forgotten)
             room = Room(taken, events_max=serve.inbox_max_events, bytes_max=serve.inbox_max_mb * 1_000_000)
             told = Collector(
                 inbox=taken,
@@ -75,7 +75,7 @@ def open_api(
             also = Also(problems=room.problems, forwarding=partial(_forwarded, taken))
             explainer = LazyReceipts(settings, base, clock)
             opened = Open(place=place, desk=desk, inbox=taken, door=door, explainer=explainer)
-            with forwarding(settings, taken, clock), preview_routes(settings, base, opened) as pages:
+            with forwarding(settings, taken, clock), lazy_preview(settings, base, opened) as pages:
                 every = (*routes, *explain.routes(door, explainer), *pages)
                 parts = Parts(door=door, desk=desk, routes=every, origins=serve.allow_origins, also=also)
                 yield make_app(parts), desk
@@ -100,31 +100,3 @@ def _collecting(settings: Settings, collector: Collector) -> Iterator[BaseRoute]
 
 def _forwarded(inbox: Inbox, now: datetime) -> Mapping[str, Any] | None:
     return forward.document(inbox.forwarding.backlog(), now)
-
-
-class LazyReceipts:
-    """Explains one person at a time; `serve.explain.Explainer`.
-
-    A server that nobody asks for receipts never loads the analytics engine.
-
-    Args:
-        settings: The settings.
-        base: The folder of the settings file.
-        clock: Tells the time.
-    """
-
-    def __init__(self, settings: Settings, base: Path, clock: Callable[[], datetime]) -> None:
-        self._settings = settings
-        self._base = base
-        self._clock = clock
-        self._turn = Lock()
-
-    def explain(self, asked: Asked) -> Mapping[str, Any]:
-        """See `Explainer`."""
-        with self._turn:
-            from algosync.runtime.explaining import Receipts
-            from algosync.runtime.opening import Opening
-            from algosync.sync.stages import Silent
-
-            opening = Opening(self._settings, self._base, progress=Silent(), clock=self._clock)
-            return Receipts(opening).explain(asked)

@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from algosync.errors import AlgosyncError
 from algosync.serve import browser, openapi, refusals
 from algosync.serve.desk import Desk
-from algosync.serve.experience import Answering, Door, Reply, experience
+from algosync.serve.door import Door, Reply
+from algosync.serve.experience import Answering, experience
 from algosync.serve.health import NOTHING_ELSE, Also, alive, ready
 from algosync.serve.meter import ALIVE, Metered
 from algosync.serve.parent_key import ParentKeyLook

@@ -49,7 +49,7 @@ def question(document: Mapping[str, Any], token_for: Callable[[str | None], str]
             raise RequestError("must be a list", where=name)
     if "rule_contexts" in values:
         values["rule_contexts"] = tuple(values["rule_contexts"])
-    return Question(user_token=_sound(token), **values)
+    return Question(user_token=token, **values)
 
 
 def _unknown(document: Mapping[str, Any]) -> RequestError:

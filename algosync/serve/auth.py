@@ -72,18 +72,18 @@ class Verified:
     def __init__(self, secrets: Sequence[str], *, kept: int = VERIFIED_KEPT) -> None:
         self._secrets = secrets
         self._kept = kept
-        self._held: OrderedDict[bytes, tuple[datetime, datetime, visitor_keys.Claims]] = OrderedDict()
+        self._held: OrderedDict[bytes, tuple[datetime, datetime, Visitor]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def held(self, digest: bytes, now: datetime) -> visitor_keys.Claims | None:
-        """What a key says that was verified before; None for any other."""
+    def held(self, digest: bytes, now: datetime) -> Visitor | None:
+        """Who holds a key that was verified before; None for any other."""
         held = self._held.get(digest)
         return held[2] if held is not None and held[0] <= now < held[1] else None
 
-    def claims(self, key: str, now: datetime) -> visitor_keys.Claims:
-        """What a key says. A held one counts from when it was verified until it runs out, and never longer.
+    def holder(self, key: str, now: datetime) -> Visitor:
+        """Who holds a key. A held one counts from when it was verified until it runs out, and never longer.
 
         Raises:
             AccessError: It is none, or has run out.
@@ -95,8 +95,9 @@ class Verified:
         claims = visitor_keys.verify(key, secrets=self._secrets, now=now)
         while len(self._held) >= self._kept:
             self._held.pop(next(iter(self._held), b""), None)
-        self._held[digest] = (now, claims.expires + visitor_keys.SKEW, claims)
-        return claims
+        visitor = Visitor(user_token=claims.user_token, way="visitor")
+        self._held[digest] = (now, claims.expires + visitor_keys.SKEW, visitor)
+        return visitor
 
 
 class Gate:
@@ -135,24 +136,24 @@ class Gate:
             raise AccessError("a key is missing", where="authorization", hint=_HINT)
         digest = _digest(key)
         # A key that was verified is none of those that are looked at below.
-        if (claims := self._verified.held(digest, now)) is not None:
-            return Visitor(user_token=claims.user_token, way="visitor")
+        if (visitor := self._verified.held(digest, now)) is not None:
+            return visitor
         self.secured.watch(key)
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return Visitor(user_token=None, way="admin")
         if any([hmac.compare_digest(digest, public) for public in self._public]):  # noqa: C419  # in constant time
             return Visitor(user_token=None, way="anonymous")
         try:
-            return Visitor(user_token=self._token(key, now, address), way="visitor")
+            return self._holder(key, now, address)
         except AccessError as error:
             raise AccessError(error.what, where="authorization", hint=error.hint) from None
 
-    def _token(self, key: str, now: datetime, address: str) -> str:
+    def _holder(self, key: str, now: datetime, address: str) -> Visitor:
         if key.count(".") != 2:
-            return self.secured.opens(key, now=now, address=address)
+            return Visitor(user_token=self.secured.opens(key, now=now, address=address), way="visitor")
         if not self._keys.visitor_secrets:
             raise AccessError("visitor keys are not in use here", hint="Set serve.visitor_secrets")
-        return self._verified.claims(key, now).user_token
+        return self._verified.holder(key, now)
 
     def token_for(self, visitor: Visitor, asked: str | None) -> str:
         """The token that a request is about.

@@ -27,7 +27,7 @@ from algosync.errors import (
     TooManyRequestsError,
 )
 from algosync.events.insights import BODY_MAX, CONSENTS, TELEMETRY, Event, Refusal, check, is_token
-from algosync.serve import bodies, experience
+from algosync.serve import bodies, door
 from algosync.stores.inbox import Choice, Consent, Inbox
 
 _SMALL_BODY_MAX: Final = 10_000
@@ -134,12 +134,13 @@ async def post_consent(collector: Collector, request: Request) -> Response:
         consent=cast("Consent", content["consent"]), at=collector.now(), source=content.get("source", "storefront")
     )
 
-    def keep() -> None:
+    def keep() -> int:
         collector.gate.may_send(key_of(request), [{"userToken": content["userToken"]}])
-        collector.inbox.put_choice(content["userToken"], choice, also=collector.tokens_of(content["userToken"]))
+        return collector.inbox.put_choice(content["userToken"], choice, also=collector.tokens_of(content["userToken"]))
 
-    await run_in_threadpool(keep)
-    return _json(200, {"consent": choice.consent, "at": choice.at.isoformat()})
+    kept = await run_in_threadpool(keep)
+    holds = choice.consent if kept else "not_personalized"  # of one who was forgotten nothing is kept, nor is a choice
+    return _json(200, {"consent": holds, "at": choice.at.isoformat()})
 
 
 async def post_impressions(collector: Collector, request: Request) -> Response:
@@ -166,7 +167,7 @@ async def post_impressions(collector: Collector, request: Request) -> Response:
 
 def key_of(request: Request) -> str | None:
     """The key of a request, from wherever ours and Algolia's clients put it; the latter also into the query."""
-    return experience.key_of(request) or _lowered(request.query_params).get("x-algolia-api-key")
+    return door.key_of(request) or _lowered(request.query_params).get("x-algolia-api-key")
 
 
 async def read_body(request: Request, limit: int) -> bytes:

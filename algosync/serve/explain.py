@@ -22,7 +22,7 @@ from algosync.errors import ConfigError, ForbiddenError, RequestError, TooManyRe
 from algosync.experience.question import Question
 from algosync.serve.asked import question
 from algosync.serve.bodies import json_object, read_body
-from algosync.serve.experience import Door
+from algosync.serve.door import Door
 from algosync.serve.refusals import JSON
 
 PATH: Final = "/v1/explain"

@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from algosync.errors import AlgosyncError
 from algosync.events.insights import BODY_MAX, CONSENTS, VIA, Event, Refusal, check
-from algosync.events.mapping import safe
+from algosync.events.transforms import safe
 from algosync.serve.collect import insights_answer, read_body, refusal_of, unbounded
 from algosync.stores.inbox import Inbox
 

@@ -122,10 +122,11 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-class _Told(logging.Handler):
-    """uvicorn's own lines, in the form of ours; never with a traceback."""
+class Told(logging.Handler):
+    """Lines of libraries, in the form of ours; never with a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Passes a line on."""
         structlog.get_logger("algosync.serve").log(record.levelno, record.getMessage().strip())
 
 
@@ -140,11 +141,10 @@ def run(app: ASGIApp, address: Address, ready: Callable[[str], None]) -> None:
     Raises:
         AlgosyncError: It cannot listen there.
     """
-    listener = _listen(address)
+    listener = listen(address)
     logger = logging.getLogger("uvicorn")
-    logger.handlers, logger.propagate = [_Told()], False
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    logger.handlers, logger.propagate = [Told()], False
+    url = url_of(listener)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -178,7 +178,18 @@ def _collect_seldom() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def _listen(address: Address) -> socket.socket:
+def url_of(listener: socket.socket) -> str:
+    """Where a socket listens, as a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        AlgosyncError: It cannot listen there.
+    """
     # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer takes 40 ms.
     family = socket.AF_INET6 if _is_v6(address.host) else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -25,8 +25,8 @@ from algosync.experience.question import Question
 from algosync.experience.shop import ShopAnswers
 from algosync.serve.desk import Condition, Person
 from algosync.serve.inbox_health import InboxWatch
-from algosync.serve.present import Allow, Visitors
 from algosync.serve.turns import Turns
+from algosync.serve.visitors import Allow, Visitors
 from algosync.stores.followed import FileIdentity, Followed, file_identity
 from algosync.stores.inbox import INBOX, Inbox
 from algosync.stores.orders import OrdersAtHand

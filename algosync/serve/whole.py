@@ -67,10 +67,9 @@ class Whole:
             or cycle.flow.write_paused
         ):
             return False
-        own = b"".join([name + b": " + value + b"\r\n" for name, value in cycle.default_headers])
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join((_STATUS[status], own, head, b"\r\n", body)))
+        cycle.transport.write(b"".join((_STATUS[status], _lines(cycle.default_headers), head, b"\r\n", body)))
         cycle.message_event.set()
         cycle.on_response()
         return True
@@ -79,6 +78,21 @@ class Whole:
         """Whether what is sent goes straight to uvicorn."""
         cycle = self._cycle()
         return cycle is not None and send == cycle.send
+
+
+class _Lines:
+    """Headers as they go over the wire, made once of those that the server gives to all answers of a second."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Headers | None, bytes] = (None, b"")
+
+    def __call__(self, headers: Headers) -> bytes:
+        if self._made[0] is not headers:
+            self._made = headers, b"".join([name + b": " + value + b"\r\n" for name, value in headers])
+        return self._made[1]
+
+
+_lines: Final = _Lines()
 
 
 def whole_of(scope: Scope) -> Whole | None:

@@ -16,15 +16,15 @@ from algosync.experience.session_weight import SessionRules
 from algosync.experience.shop import Rollout, ShopAnswers
 from algosync.payloads.boosts import ApplyPolicy
 from algosync.payloads.encode import OpaqueIds
+from algosync.profiles.affinity import VALUES_KEPT
 from algosync.profiles.conditions import Segments
 from algosync.profiles.moments import DAY_S
 from algosync.settings import rules as made
+from algosync.settings.definitions import Draft, load_actions, load_segments
 from algosync.settings.models import Settings
 from algosync.settings.origins import CollectorSourceSettings, IndexCatalogSettings
-from algosync.settings.shop import Draft, load_actions, load_segments, people_rules
-from algosync.sync.payloads import action_boosts, own_boosts, segment_payloads
-from algosync.sync.profiles import VALUES_KEPT
-from algosync.sync.tallies import rules_digest
+from algosync.sync.boosts import action_boosts, own_boosts, segment_payloads
+from algosync.sync.tally_rules import rules_digest
 
 ANY_WORDS: Final = 1_000_000
 """More than any query has."""
@@ -81,8 +81,7 @@ def overlay_rules(settings: Settings, segments: Segments) -> OverlayRules | None
     if not collectors or collectors[0].columns or collectors[0].constants or collectors[0].values:
         return None
     [source], events, by_clock = collectors, settings.events, settings.state.as_of == "clock"
-    people = people_rules(settings, segments)
-    session = settings.profiles.session
+    affinity, session = made.affinity_rules(settings), settings.profiles.session
     return OverlayRules(
         arrivals=ArrivalRules(
             source=source.name,
@@ -91,15 +90,15 @@ def overlay_rules(settings: Settings, segments: Segments) -> OverlayRules | None
             context={key: (path,) for key, path in source.context.items()},
             by_row=source.id == "row",
             max_age_s=events.max_age_days * DAY_S if by_clock else None,
-            events_per_hour_max=people.events_per_hour_max,
+            events_per_hour_max=events.ignore.events_per_hour_max,
         ),
-        affinity=people.affinity,
-        readiness=people.readiness,
+        affinity=affinity,
+        readiness=made.readiness_rules(settings),
         segments=segments,
         session=SessionRules(weight=session.weight, half_life_minutes=session.half_life_minutes),
         values_kept=VALUES_KEPT,
         by_clock=by_clock,
-        counted_by=rules_digest(people.affinity, segments),
+        counted_by=rules_digest(affinity, segments),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from algosync.errors import ConfigError
+from algosync.settings.definitions import Draft, documents
 from algosync.settings.models import Settings
-from algosync.settings.shop import Draft, documents
 
 SECTIONS: Final = (
     *("push", "rollout", "facets", "events", "profiles", "filters", "segments", "actions", "related", "consent"),

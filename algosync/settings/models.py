@@ -6,15 +6,24 @@ small rule objects that each room defines for itself. load.py reads the file.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from algosync.settings.origins import AnyCatalog, AnySource, AnyUsers, IndexCatalogSettings, Section
+from algosync.settings.origins import (
+    AnyCatalog,
+    AnySource,
+    AnyUsers,
+    HttpSourceSettings,
+    IndexCatalogSettings,
+    Section,
+)
+from algosync.settings.pushing import PushSettings
+from algosync.settings.service import ScheduleSettings, WorkerSettings
 from algosync.settings.serving import ServeSettings
+from algosync.settings.webhooks import Secrets, WebhookSettings, check
 
 DERIVED_FACETS = ("price_band", "price_tier", "on_sale", "discount_band")
 Weight = Annotated[int, Field(ge=1, le=100)]
@@ -66,29 +75,6 @@ class AlgoliaSettings(Section):
         if len(set(names)) < len(names) or self.payload_index in names:
             raise ValueError("index names must differ from each other and from payload_index")
         return self
-
-
-class PushSettings(Section):
-    """Which families of payloads are pushed, and when."""
-
-    related: bool = False
-    segments: bool = False
-    profiles: bool = False
-    rules: bool = False
-    operations_per_hour: int | None = Field(default=None, ge=1)
-    quiet: tuple[str, ...] = ()
-
-    @field_validator("quiet")
-    @classmethod
-    def _spans(cls, spans: tuple[str, ...]) -> tuple[str, ...]:
-        for span in spans:
-            first, _, last = span.partition("/")
-            try:
-                if date.fromisoformat(first) > date.fromisoformat(last or first):
-                    raise ValueError
-            except ValueError:
-                raise ValueError(f"'{span}' must be a day or a span such as 2026-11-27/2026-11-30") from None
-        return spans
 
 
 class RolloutSettings(Section):
@@ -245,21 +231,25 @@ class RelatedSettings(Section):
     device: str | None = None
 
 
-class ScheduleSettings(Section):
-    """When the service does what: `every N minutes|hours|days` or a cron line."""
+class RetentionSettings(Section):
+    """How many days what is kept; nothing that is not set here ever goes by its age."""
 
-    pull: str = "every 5 minutes"
-    catalog: str = "every 6 hours"
-    related: str = "30 3 * * *"
-    push: str = "every 5 minutes"
-    verify: str = "0 4 * * 0"
-    retention: str = "0 5 * * *"
+    events_days: int | None = Field(default=None, ge=1)
+    inbox_days: int | None = Field(default=None, ge=1)
+    impressions_days: int | None = Field(default=None, ge=1)
+    quarantine_days: int | None = Field(default=None, ge=1)
+    runs_days: int | None = Field(default=None, ge=1)
 
 
 class IdentitySettings(Section):
     """The shop's secret for keyed hashes of personal ids (`hmac` transforms, objectIDs of profile records)."""
 
     hash_key: SecretStr | None = Field(default=None, min_length=16)
+
+
+def key_name(source: str) -> str:
+    """The name of a source as environment variables can say it."""
+    return source.lower().replace("-", "_")
 
 
 class Settings(BaseSettings):
@@ -272,6 +262,7 @@ class Settings(BaseSettings):
     rollout: RolloutSettings = RolloutSettings()
     state: StateSettings = StateSettings()
     sources: tuple[AnySource, ...] = ()
+    source_keys: dict[str, SecretStr] = {}
     users: tuple[AnyUsers, ...] = ()
     catalog: AnyCatalog = IndexCatalogSettings()
     facets: dict[str, FacetSettings] = {}
@@ -284,7 +275,11 @@ class Settings(BaseSettings):
     consent: ConsentSettings = ConsentSettings()
     content: ContentSettings = ContentSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    worker: WorkerSettings = WorkerSettings()
+    webhooks: tuple[WebhookSettings, ...] = ()
+    webhook_secrets: dict[str, Secrets] = {}
     identity: IdentitySettings = IdentitySettings()
+    retention: RetentionSettings = RetentionSettings()
     serve: ServeSettings = ServeSettings()
 
     @field_validator("facets", mode="before")
@@ -304,6 +299,19 @@ class Settings(BaseSettings):
         if [source.type for source in sources].count("collector") > 1:
             raise ValueError("there is one inbox: only one source can be a collector")
         return sources
+
+    @model_validator(mode="after")
+    def _keys_have_sources(self) -> Settings:
+        names = {key_name(source.name) for source in self.sources if isinstance(source, HttpSourceSettings)}
+        if unknown := sorted(self.source_keys.keys() - names):
+            there = ", ".join(sorted(names)) or "none"
+            raise ValueError(f"source_keys.{unknown[0]}: no source of type http has this name; there are: {there}")
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_agree(self) -> Settings:
+        check(self.webhooks, self.webhook_secrets)
+        return self
 
     @model_validator(mode="after")
     def _facets_agree(self) -> Settings:

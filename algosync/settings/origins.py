@@ -70,6 +70,110 @@ class SqlSourceSettings(SourceSettings):
         return self
 
 
+class NextSettings(Section):
+    """How one page of an API leads to the next.
+
+    Attributes:
+        by: `link`: the header `Link: <…>; rel="next"`; `url` and `token`: what the answer holds; `offset` and `page`:
+            counted.
+        field: Where in a JSON answer the URL or token stands, `a.b` for b of the object a.
+        header: The header it stands in, in the place of `field`.
+        parameter: The query parameter of a token, an offset or a page number.
+        first: The first offset or page number: 0 and 1 unless set.
+        more: Where in a JSON answer it stands, as true or false, whether there is more.
+    """
+
+    by: Literal["link", "url", "token", "offset", "page"] = "link"
+    field: str | None = None
+    header: str | None = None
+    parameter: str | None = None
+    first: int | None = Field(default=None, ge=0)
+    more: str | None = None
+
+    @model_validator(mode="after")
+    def _told_or_counted(self) -> NextSettings:
+        told = (self.field is None) != (self.header is None)
+        if self.by in ("url", "token") and not told:
+            raise ValueError(f'by = "{self.by}" needs either field or header, where the {self.by} stands')
+        if self.by == "token" and self.parameter is None:
+            raise ValueError('by = "token" needs parameter, the query parameter for it')
+        if self.by not in ("url", "token") and (self.field is not None or self.header is not None):
+            raise ValueError(f'by = "{self.by}" takes neither field nor header')
+        if self.by in ("link", "url") and self.parameter is not None:
+            raise ValueError(f'by = "{self.by}" takes no parameter')
+        if self.by not in ("offset", "page") and self.first is not None:
+            raise ValueError(f'by = "{self.by}" takes no first')
+        return self
+
+
+class SizeSettings(Section):
+    """How many rows of a page to ask an API for, and by which query parameter."""
+
+    parameter: str = "limit"
+    rows: int = Field(ge=1)
+
+
+class SinceSettings(Section):
+    """What asks an API only for rows from a value on: the highest of `field` so far, as a query parameter."""
+
+    field: str
+    parameter: str = "since"
+    start: str | int | None = None
+
+
+class HttpSourceSettings(SourceSettings):
+    """Events that an HTTP API gives in pages of JSON or of JSON lines.
+
+    Attributes:
+        url: Of the first page. User and password may stand in it.
+        key: The key; better in the environment, as ALGOSYNC_SOURCE_KEYS__NAME.
+        key_header: The header for the key as it is; without it `Authorization: Bearer` carries it.
+        headers: Further headers.
+        format: Without it the answer's Content-Type tells.
+        encoding: Without it UTF-8, else what the answer's Content-Type says.
+        rows: Where in a JSON answer the array of rows stands, `a.b` for b of the object a.
+        resume: Without `since`: where the next run begins once all was read. The first page is right where the newest
+            events come first; known ones pass by.
+        timeout_s: How long the server may be silent.
+        patience_s: How long a run may wait, all in all, because the server said so (Retry-After).
+        page_mb: The largest answer, unpacked.
+        pages_per_run: What is left is read by the next run.
+    """
+
+    type: Literal["http"]
+    url: SecretStr
+    key: SecretStr | None = None
+    key_header: str | None = Field(default=None, pattern="^[A-Za-z0-9-]+$")
+    headers: dict[str, SecretStr] = {}
+    format: Literal["json", "ndjson"] | None = None
+    encoding: str | None = None
+    rows: str | None = None
+    next: NextSettings = NextSettings()
+    size: SizeSettings | None = None
+    since: SinceSettings | None = None
+    resume: Literal["last", "start"] = "last"
+    timeout_s: float = Field(default=30, gt=0, le=3600)
+    patience_s: float = Field(default=300, ge=0)
+    page_mb: int = Field(default=64, ge=1, le=1024)
+    pages_per_run: int = Field(default=1000, ge=2)
+    batch_rows: int = Field(default=50_000, ge=1)
+
+    @model_validator(mode="after")
+    def _that_agrees(self) -> HttpSourceSettings:
+        if self.id == "row":
+            # A page is asked for again after a failure, and may then be cut otherwise.
+            raise ValueError('id = "row" is not for APIs: leave it out, or map event_id to a field')
+        if self.since is None and int(self.lookback.split()[0]):
+            raise ValueError("lookback goes back from since: set since, or leave lookback out")
+        if self.since is not None and self.resume == "start":
+            raise ValueError('since and resume = "start" exclude each other: leave one out')
+        if self.format == "ndjson" and (self.rows or self.next.field or self.next.more):
+            raise ValueError(
+                'format = "ndjson" has no fields beside its rows: leave out rows, next.field and next.more'
+            )
+        return self
+
+
 class SegmentSettings(Section):
     """Segment's webhook: its shared secret, and what its events leave open.
 
@@ -157,7 +261,9 @@ class EventsCatalogSettings(CatalogSettings):
     type: Literal["events"]
 
 
-AnySource = Annotated[FilesSourceSettings | SqlSourceSettings | CollectorSourceSettings, Field(discriminator="type")]
+AnySource = Annotated[
+    FilesSourceSettings | SqlSourceSettings | HttpSourceSettings | CollectorSourceSettings, Field(discriminator="type")
+]
 AnyUsers = Annotated[FilesUsersSettings | SqlUsersSettings, Field(discriminator="type")]
 AnyCatalog = Annotated[
     IndexCatalogSettings | FilesCatalogSettings | SqlCatalogSettings | EventsCatalogSettings,

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from algosync.algolia.client import Target
+from algosync.algolia.target import Target
 from algosync.catalog.rules import CatalogRules, Derived, DiscountBand, FacetRule, OnSale, PriceBand, PriceTier
-from algosync.errors import ConfigError
-from algosync.events.mapping import ROW_ID, ColumnRef, EventMapping
-from algosync.events.presets import registry
-from algosync.events.rules import CleanRules
-from algosync.events.sources import collector
-from algosync.events.sources.base import Source
-from algosync.events.sources.files import FilesSource
-from algosync.events.sources.sql import SqlSource
+from algosync.events.kinds import KINDS
 from algosync.payloads.boosts import TAG_FACET
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.readiness import ReadinessRules
 from algosync.settings.models import FacetSettings, Settings
-from algosync.settings.origins import AnySource, CollectorSourceSettings, ColumnFrom, FilesSourceSettings
+from algosync.settings.origins import AnySource, CollectorSourceSettings, FilesSourceSettings
 from algosync.sync.plan import Prices
-from algosync.sync.pull import EventSource
-from algosync.sync.related import RelatedRules
-
-KINDS = ("view", "click", "add_to_cart", "purchase", "conversion")
 
 
 def resolved(path: str, base: Path) -> str:
@@ -63,92 +51,10 @@ def sources(settings: Settings) -> tuple[AnySource, ...]:
     return (*own, CollectorSourceSettings(type="collector", name=name))
 
 
-def event_source(settings: Settings, source: AnySource, *, base: Path, now: datetime) -> EventSource:
-    """One source of events.
-
-    Raises:
-        ConfigError: The preset or a field is unknown, or a transform lacks its key.
-    """
-    collects = isinstance(source, CollectorSourceSettings)
-    return EventSource(
-        source=_source(settings, source, base),
-        mapping=_mapping(source, hash_key(settings)),
-        rules=_clean_rules(settings, source, now),
-        # Anybody may send events: what strangers send must not keep everybody else's from coming in.
-        max_share=1.0 if collects else settings.events.rejected_share_max,
-    )
-
-
-def _source(settings: Settings, source: AnySource, base: Path) -> Source:
-    if isinstance(source, CollectorSourceSettings):
-        state = settings.state
-        directory = base / state.directory
-        return collector.CollectorSource(
-            name=source.name, url=state.url, directory=directory, batch_rows=source.batch_rows
-        )
-    if isinstance(source, FilesSourceSettings):
-        return FilesSource(
-            name=source.name,
-            path=resolved_all(source.path, base),
-            format=source.format,
-            encoding=source.encoding,
-            delimiter=source.delimiter,
-            batch_rows=source.batch_rows,
-            storage_options=source.storage_options,
-        )
-    return SqlSource(
-        name=source.name,
-        url=source.url.get_secret_value(),
-        table=source.table,
-        query=source.query,
-        cursor_column=source.cursor_column,
-        batch_rows=source.batch_rows,
-        lookback=_span(source.lookback),
-    )
-
-
-def _span(text: str) -> timedelta | None:
+def span(text: str) -> timedelta | None:
+    """A time such as `3 days`; None for none at all."""
     number, unit = text.split()
-    span = timedelta(**{f"{unit.rstrip('s')}s": int(number)})
-    return span or None
-
-
-def _reference(given: str | ColumnFrom) -> str | ColumnRef:
-    return given if isinstance(given, str) else ColumnRef(column=given.column, transform=given.transform)
-
-
-def _mapping(source: AnySource, key: bytes | None) -> EventMapping:
-    columns: dict[str, Any] = {field: _reference(given) for field, given in source.columns.items()}
-    if source.id == "row":
-        columns["event_id"] = ROW_ID
-    try:
-        own = EventMapping(
-            columns=columns,
-            constants=source.constants,
-            values=source.values,
-            context=source.context,
-            product=source.product,
-            hash_key=key,
-        )
-        if isinstance(source, CollectorSourceSettings):
-            return own.over(collector.MAPPING)
-        return own if source.preset is None else own.over(registry.load(source.preset))
-    except ConfigError as error:
-        raise ConfigError(error.what, where=f"sources.{source.name}.{error.where}", hint=error.hint) from None
-
-
-def _clean_rules(settings: Settings, source: AnySource, now: datetime) -> CleanRules:
-    events = settings.events
-    return CleanRules(
-        source=source.name,
-        now=now,
-        timezone=source.timezone,
-        as_of=now if settings.state.as_of == "clock" else None,
-        max_age=timedelta(days=events.max_age_days),
-        consent_missing=events.consent_missing,
-        ignore_tokens=events.ignore.user_tokens,
-        identity=source.id,
-    )
+    return timedelta(**{f"{unit.rstrip('s')}s": int(number)}) or None
 
 
 def catalog_rules(settings: Settings) -> CatalogRules:
@@ -245,32 +151,10 @@ def needed_facets(settings: Settings) -> tuple[str, ...]:
     return (*sorted(facet_names(settings).values()), TAG_FACET)
 
 
-def related_rules(settings: Settings) -> RelatedRules:
-    """Which related items are found, and how."""
-    related = settings.related
-    names = facet_names(settings)
-    unknown = [facet for facet in related.facets if facet not in names]
-    if unknown:
-        raise ConfigError(f"'{unknown[0]}' is not among [facets]", where="related.facets")
-    category = settings.segments.affinity_facet
-    return RelatedRules(
-        kinds=related.kinds,
-        per_product=related.per_product,
-        weights=kind_weights(settings),
-        half_life_days=related.half_life_days,
-        trending_days=related.trending_days,
-        viewed_by=related.viewed_by,
-        cap_per_person=related.cap_per_person,
-        shrinkage=related.shrinkage,
-        margin=related.margin,
-        stop_words=related.stop_words,
-        facets=tuple(names[facet] for facet in related.facets),
-        category=None if category is None else names[category],
-        place=related.place,
-        device=related.device,
-        popularity=related.popularity,
-        trending=related.trending,
-    )
+def category_facet(settings: Settings) -> str | None:
+    """The facet by whose values products are told apart as categories, by its full name."""
+    facet = settings.segments.affinity_facet
+    return None if facet is None else facet_names(settings)[facet]
 
 
 def prices(settings: Settings) -> Prices:
@@ -282,23 +166,23 @@ def prices(settings: Settings) -> Prices:
 def not_heeded(settings: Settings) -> list[str]:
     """Keys that are set and that nothing in this version acts on: said aloud, so that nobody counts on them."""
     keys = {
-        "schedule": ("schedule" in settings.model_fields_set, "there is no worker yet; run `algosync sync` from cron"),
         "rollout.users": (
             settings.rollout.users != "100%" and settings.push.profiles,
             "profile records are pushed of everybody; only the answers of `algosync serve` know a holdout",
         ),
         "catalog.vector": (settings.catalog.vector is not None, "similarity is by text and facets"),
-        "algolia.forget_api_key": (settings.algolia.forget_api_key is not None, "erasure is not here yet"),
         "algolia.region": (
-            settings.algolia.region is not None and not settings.serve.forward.enabled,
-            "only forwarding to Insights asks for it",
+            settings.algolia.region is not None
+            and not settings.serve.forward.enabled
+            and settings.algolia.forget_api_key is None,
+            "only forwarding to Insights and forgetting people ask for it",
         ),
     }
     for number, index in enumerate(settings.algolia.indices):
         set_here = sorted(index.model_fields_set & {"currency", "locale"})
         keys[f"algolia.indices[{number}].{' and '.join(set_here)}"] = (bool(set_here), "for your own reading")
     for number, source in enumerate(settings.sources):
-        looks_back = isinstance(source, FilesSourceSettings) and _span(source.lookback) is not None
+        looks_back = isinstance(source, FilesSourceSettings) and span(source.lookback) is not None
         renamed = isinstance(source, CollectorSourceSettings) and bool(
             source.columns or source.values or source.constants
         )

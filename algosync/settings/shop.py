@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from algosync.catalog.files import read_files
 from algosync.catalog.sql import read_sql
 from algosync.errors import ConfigError
-from algosync.events.mapping import hashed, safe
+from algosync.events.transforms import hashed, safe
 from algosync.payloads.encode import Family, OpaqueIds
-from algosync.profiles.actions import Actions, parse_actions
 from algosync.profiles.conditions import Segments
-from algosync.profiles.definitions import parse_segments
 from algosync.settings import rules as made
+from algosync.settings.definitions import load_actions, load_segments
+from algosync.settings.event_sources import event_source
 from algosync.settings.models import Settings
 from algosync.settings.origins import (
     AnyUsers,
@@ -27,14 +25,12 @@ from algosync.settings.origins import (
     FilesUsersSettings,
     SqlCatalogSettings,
 )
+from algosync.sync.boosts import segment_payloads
 from algosync.sync.catalog import Records
 from algosync.sync.cycle import ShopRules
-from algosync.sync.payloads import segment_payloads
 from algosync.sync.profiles import PeopleRules
+from algosync.sync.related import RelatedRules
 from algosync.sync.users import UsersSource
-
-DRAFTED = "the draft"
-"""What errors call a document that was pasted."""
 
 
 def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family, ...] = ()) -> ShopRules:
@@ -53,7 +49,7 @@ def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family
     actions = load_actions(settings, base, segments)
     families = _families(settings, only)
     return ShopRules(
-        sources=tuple(made.event_source(settings, source, base=base, now=now) for source in made.sources(settings)),
+        sources=tuple(event_source(settings, source, base=base, now=now) for source in made.sources(settings)),
         users=tuple(_users(settings, source, base) for source in settings.users),
         indices=tuple(index.name for index in settings.algolia.indices),
         payload_index=settings.algolia.payload_index,
@@ -61,7 +57,7 @@ def shop_rules(settings: Settings, base: Path, now: datetime, only: tuple[Family
         products=_products(settings, base),
         products_from_events=isinstance(settings.catalog, EventsCatalogSettings),
         people=people_rules(settings, segments),
-        related=made.related_rules(settings),
+        related=related_rules(settings),
         actions=actions,
         segments=segment_payloads(segments, actions),
         families=families,
@@ -94,66 +90,31 @@ def people_rules(settings: Settings, segments: Segments) -> PeopleRules:
     )
 
 
-Draft = Mapping[str, Mapping[str, Any]]
-"""`segments` and `actions` by id, laid over those of the shop's files; never kept."""
-
-
-def load_segments(settings: Settings, base: Path, draft: Draft | None = None) -> Segments:
-    """The shop's segments and those of a draft; none where no file is named and nothing drafted.
-
-    Raises:
-        ConfigError: Something is wrong; all of it is named, each with its path in the document.
-    """
-    drafted = (draft or {}).get("segments") or {}
-    if settings.segments.file is None and not drafted:
-        return Segments()
-    own = {} if settings.segments.file is None else _document(base / settings.segments.file)
+def related_rules(settings: Settings) -> RelatedRules:
+    """Which related items are found, and how."""
+    related = settings.related
     names = made.facet_names(settings)
-    facet = settings.segments.affinity_facet
-    return parse_segments(
-        {**own, **drafted} if drafted else own,
-        affinity_facet=None if facet is None else names[facet],
-        facets=sorted(names.values()),
-        never=made.never(settings),
-        where=DRAFTED if drafted else str(settings.segments.file),
+    unknown = [facet for facet in related.facets if facet not in names]
+    if unknown:
+        raise ConfigError(f"'{unknown[0]}' is not among [facets]", where="related.facets")
+    return RelatedRules(
+        kinds=related.kinds,
+        per_product=related.per_product,
+        weights=made.kind_weights(settings),
+        half_life_days=related.half_life_days,
+        trending_days=related.trending_days,
+        viewed_by=related.viewed_by,
+        cap_per_person=related.cap_per_person,
+        shrinkage=related.shrinkage,
+        margin=related.margin,
+        stop_words=related.stop_words,
+        facets=tuple(names[facet] for facet in related.facets),
+        category=made.category_facet(settings),
+        place=related.place,
+        device=related.device,
+        popularity=related.popularity,
+        trending=related.trending,
     )
-
-
-def load_actions(settings: Settings, base: Path, segments: Segments, draft: Draft | None = None) -> Actions:
-    """The shop's actions and those of a draft; none where no file is named and nothing drafted.
-
-    Raises:
-        ConfigError: Something is wrong; all of it is named, each with its path in the document.
-    """
-    drafted = (draft or {}).get("actions") or {}
-    if settings.actions.file is None and not drafted:
-        return Actions()
-    own = {} if settings.actions.file is None else _document(base / settings.actions.file)
-    where = DRAFTED if drafted else str(settings.actions.file)
-    return parse_actions({**own, **drafted} if drafted else own, segments=segments, where=where)
-
-
-def documents(settings: Settings, base: Path) -> Draft:
-    """What the shop's files of segments and actions hold, such as can be laid over others.
-
-    Raises:
-        ConfigError: One cannot be read.
-    """
-    files = {"segments": settings.segments.file, "actions": settings.actions.file}
-    return {name: {} if file is None else _document(base / file) for name, file in files.items()}
-
-
-def _document(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            "no such file", where=str(path), hint="See [segments] and [actions] in the settings."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read ({type(error).__name__})", where=str(path)) from None
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"is not JSON: {error.msg}", where=f"{path}, line {error.lineno}") from None
 
 
 def _opaque_ids(settings: Settings) -> OpaqueIds:

@@ -42,6 +42,7 @@ from algosync.stores.inbox_visitor import (
 )
 from algosync.stores.plain import Plain
 from algosync.stores.state import Book, State
+from algosync.stores.tombstones import NOBODY, Forgotten
 
 __all__ = ["IMPRESSIONS_KEPT", "INBOX", "KEPT", "SEQ_MAX", "Choice", "Collected", "Consent", "Inbox", "Lately"]
 
@@ -75,10 +76,14 @@ class Inbox:
     Args:
         state: A database that was opened with INBOX's tables.
         plain: Reads of one visitor go this way; for those who answer from SQLite.
+        forgotten: Says who is forgotten now; nothing of theirs is taken in.
     """
 
-    def __init__(self, state: State, plain: Plain | None = None) -> None:
+    def __init__(
+        self, state: State, plain: Plain | None = None, forgotten: Callable[[], Forgotten] = lambda: NOBODY
+    ) -> None:
         self._state = state
+        self._forgotten = forgotten
         self._plain = plain
         self._moment: Callable[[], AbstractContextManager[Connection | sqlite3.Connection]] = (
             state.read if plain is None else plain.moment
@@ -109,7 +114,7 @@ class Inbox:
         Raises:
             StoreError: Nothing was taken in.
         """
-        parcel = _Parcel(events, received_at)
+        parcel = _Parcel(_heeded(events, self._forgotten()), received_at)
         self._waiting.put(parcel)
         with self._turn:
             if parcel.last is None:
@@ -232,8 +237,10 @@ class Inbox:
             also: Her other tokens, whose older choices no longer hold.
 
         Returns:
-            The sequence number of that event.
+            The sequence number of that event; 0 where she was forgotten, and nothing was kept.
         """
+        if self._forgotten().holds(token):
+            return 0
         event = {
             "eventType": CHOICE,
             "userToken": token,
@@ -254,7 +261,9 @@ class Inbox:
             return _choices(connection, sorted(set(tokens)))
 
     def put_impression(self, token: str, action: str, at: datetime) -> None:
-        """Keeps that a visitor was shown an action's message."""
+        """Keeps that a visitor was shown an action's message; not of one who was forgotten."""
+        if self._forgotten().holds(token):
+            return
         same = and_(impressions.c.token == token, impressions.c.action == action)
         numbers = select(impressions.c.seq).where(same).order_by(impressions.c.seq.desc())
         with self._turn, self._state.write() as connection:
@@ -286,6 +295,14 @@ class Inbox:
         with self._state.read() as connection:
             identity = identity_of(connection) or ""
             return [collected(tuple(row), identity) for row in connection.execute(query)]
+
+
+def _heeded(events: Sequence[Mapping[str, Any]], forgotten: Forgotten) -> Sequence[Mapping[str, Any]]:
+    if not forgotten:
+        return events
+    named = {event.get(name) or "" for event in events for name in ("userToken", "authenticatedUserToken")}
+    gone = {name for name, lifted in forgotten.among(named).items() if lifted is None}
+    return [event for event in events if not gone & {event["userToken"], event.get("authenticatedUserToken")}]
 
 
 def _append(connection: Connection, events: Sequence[Mapping[str, Any]], received_at: datetime) -> int:

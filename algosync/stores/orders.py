@@ -26,7 +26,7 @@ OrderKind = Literal["reset", "suppress", "lift"]
 KINDS: Final[tuple[OrderKind, ...]] = get_args(OrderKind)
 
 _BUSY_S: Final = 0.1
-_LAST: Final = Asked(select(func.max(orders.c.seq)))
+_LAST: Final = Asked(select(func.coalesce(func.max(orders.c.seq), 0), func.count()).select_from(orders))
 _AFTER: Final = Asked(
     select(orders.c.seq, orders.c.person, orders.c.name, orders.c.kind, orders.c.at)
     .where(orders.c.seq > bindparam("after", type_=orders.c.seq.type))
@@ -101,9 +101,10 @@ def _after(connection: Connection | Any, seq: int) -> list[Given]:
     ]
 
 
-def _last(connection: Any) -> int | None:
-    found: int | None = _LAST.first(connection, {})
-    return found
+def _last(connection: Any) -> tuple[int, int]:
+    """The last number, and how many orders there are: of somebody who is forgotten they are taken away."""
+    last, number = _LAST.rows(connection)[0]
+    return int(last), int(number)
 
 
 class OrdersAtHand:
@@ -125,7 +126,7 @@ class OrdersAtHand:
         self._identity: FileIdentity | None = None
         self._state: State | None = None
         self._plain: Plain | None = None
-        self._last = 0
+        self._last = (0, 0)
         self._standing: Mapping[str, Order] = {}
 
     def of(self, name: str) -> Order:
@@ -161,16 +162,15 @@ class OrdersAtHand:
                     self._open(identity)
         if self._state is None:
             return
-        if self._plain is not None and (self._plain.once(("last",), _last) or 0) == self._last:
+        if self._plain is not None and self._plain.once(("last",), _last) == self._last:
             return
         with self._moment() as connection:
-            last = _LAST.first(connection, {}) or 0
+            last = _last(connection)
             if last == self._last:
                 return
-            fresh = _after(connection, self._last)
+            fresh = _after(connection, 0)
         with self._lock:
-            self._standing = standing([one for one in fresh if one.seq > self._last], self._standing)
-            self._last = max(last, self._last)
+            self._standing, self._last = standing(fresh), last
 
     def _open(self, identity: FileIdentity | None) -> None:
         self._leave()
@@ -198,4 +198,4 @@ class OrdersAtHand:
         if self._state is not None:
             self._state.close()
         self._state, self._plain, self._identity = None, None, None
-        self._last, self._standing = 0, {}
+        self._last, self._standing = (0, 0), {}

@@ -44,8 +44,7 @@ def keep_settings(state: State, document: Mapping[str, Any], at: datetime) -> st
     Raises:
         StoreError: They cannot be kept.
     """
-    text = json.dumps(document, ensure_ascii=False)  # the order of facets breaks ties
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    text, digest = _text(document), digest_of(document)
     with state.write() as connection:
         if connection.scalar(select(settings.c.digest).where(settings.c.digest == digest)) is None:
             connection.execute(insert(settings).values(digest=digest, first_at=at.isoformat(), doc=text))
@@ -53,6 +52,17 @@ def keep_settings(state: State, document: Mapping[str, Any], at: datetime) -> st
         if last != digest:
             connection.execute(insert(settings_used).values(digest=digest, at=at.isoformat()))
     return digest
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """The digest of settings."""
+    return hashlib.blake2b(_text(document).encode(), digest_size=16).hexdigest()
+
+
+def last_used(state: State) -> str | None:
+    """The digest of the settings of the last run; None where none were kept."""
+    with state.read() as connection:
+        return connection.scalar(select(settings_used.c.digest).order_by(settings_used.c.seq.desc()).limit(1))
 
 
 def settings_at(state: State, moment: datetime) -> KeptSettings | None:
@@ -74,3 +84,7 @@ def kept_since(state: State) -> datetime | None:
     with state.read() as connection:
         first = connection.scalar(select(settings_used.c.at).order_by(settings_used.c.seq).limit(1))
     return None if first is None else datetime.fromisoformat(first)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False)  # the order of facets breaks ties

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from algosync.stores.shelf import Stocktaking, Stretch, put
@@ -55,7 +56,7 @@ class Delta:
     counted: Tallies | None = None
 
 
-SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=3, extends=(1, 2))
+SNAPSHOT = Book(file="snapshot.sqlite", metadata=metadata, meta=meta, version=3)
 
 
 class Snapshot:
@@ -83,6 +84,11 @@ class Snapshot:
         """
         with self._state.read() as connection:
             yield View(connection, self._kept)
+
+    def people(self) -> dict[str, dict[str, Any]]:
+        """Every person's document; of a large shop that is much."""
+        with self._state.read() as connection:
+            return {row.person: orjson.loads(row.doc) for row in connection.execute(select(people))}
 
     def tokens_of(self, person: str) -> list[str]:
         """Every token that belongs to a person, her own first, the others sorted."""

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from algosync.errors import StoreError
-from algosync.stores.tables import EXTENDS, SCHEMA_VERSION, meta, metadata
+from algosync.stores.tables import SCHEMA_VERSION, meta, metadata
 
 _BUSY_S = 30.0
 _LOCK = 7_411_020_531  # a number of our own for PostgreSQL's advisory locks
@@ -106,8 +106,8 @@ class Book:
         file: The name of its SQLite file in the state directory.
         metadata: The tables.
         meta: The one of them that holds keys and values, among them the version as `schema`.
-        version: The version of the tables that this program knows.
-        extends: Earlier versions that lack nothing but tables; a writer makes these and goes on.
+        version: The version of the tables that this program knows, and the name of the revision that leads to it.
+            A writer brings tables of an earlier one up to it; see `stores.migrate`.
         lock: Books of other numbers have writers that do not wait for this one's, in PostgreSQL too.
     """
 
@@ -115,11 +115,19 @@ class Book:
     metadata: MetaData
     meta: Table
     version: int
-    extends: tuple[int, ...] = ()
     lock: int = _LOCK
 
+    @property
+    def name(self) -> str:
+        """Tells it from other books, also in the folder of migrations."""
+        return Path(self.file).stem
 
-STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION, extends=EXTENDS)
+    def is_earlier(self, version: str | None) -> bool:
+        """Whether tables of this version can be brought up to date."""
+        return version in {str(earlier) for earlier in range(1, self.version)}
+
+
+STATE = Book(file="state.sqlite", metadata=metadata, meta=meta, version=SCHEMA_VERSION)
 
 
 def open_state(url: str, directory: Path, *, create: bool, book: Book = STATE, busy_s: float = _BUSY_S) -> State:
@@ -161,7 +169,7 @@ def _opened(engine: Engine, directory: Path, *, create: bool, book: Book) -> Sta
         if version is None and not create:
             state.close()
             return memory_state(directory, book)
-        older = version in {str(known) for known in book.extends}
+        older = book.is_earlier(version)
         if version is None or (older and create):
             _create(state, book)
             version = _version(state, book)
@@ -181,18 +189,26 @@ def _opened(engine: Engine, directory: Path, *, create: bool, book: Book) -> Sta
 
 def _version(state: State, book: Book) -> str | None:
     with state.read() as connection:
-        if not inspect(connection).has_table(book.meta.name):
-            return None
-        return connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema"))
+        return _version_seen(connection, book)
+
+
+def _version_seen(connection: Connection, book: Book) -> str | None:
+    if not inspect(connection).has_table(book.meta.name):
+        return None
+    return connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema"))
 
 
 def _create(state: State, book: Book) -> None:
+    """Makes the tables, or brings them up to date, unless another has done it meanwhile."""
     with state.write() as connection:
-        book.metadata.create_all(connection)
-        version = connection.scalar(select(book.meta.c.value).where(book.meta.c.key == "schema"))
+        version = _version_seen(connection, book)
         if version is None:
+            book.metadata.create_all(connection)
             connection.execute(insert(book.meta).values(key="schema", value=str(book.version)))
-        elif version in {str(known) for known in book.extends}:
+        elif book.is_earlier(version):
+            from algosync.stores.migrate import migrate
+
+            migrate(connection, book.name, version, str(book.version))
             connection.execute(update(book.meta).where(book.meta.c.key == "schema").values(value=str(book.version)))
 
 

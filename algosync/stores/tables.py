@@ -19,9 +19,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
-EXTENDS = (1,)
-"""Versions that lack nothing but the tables `settings`, `settings_used` and `orders`."""
+SCHEMA_VERSION = 3
+"""Whoever changes a table raises it, and adds the revision of that number to migrations/of_state."""
 
 metadata = MetaData()
 
@@ -133,4 +132,79 @@ orders = Table(
     Column("at", String, nullable=False),
     Index("orders_name", "name"),
     sqlite_autoincrement=True,
+)
+
+control = Table(
+    "control",
+    metadata,
+    Column("key", String, primary_key=True),  # paused | approved | ...
+    Column("value", Text, nullable=False),  # JSON
+    Column("at", String, nullable=False),
+)
+
+spent = Table(
+    "spent",
+    metadata,
+    Column("app", String, primary_key=True),
+    Column("hosts", String, primary_key=True),
+    Column("minute", String, primary_key=True),  # ISO 8601, to the minute, in UTC
+    Column("operations", Integer, nullable=False),  # that Algolia took
+)
+
+refused = Table(
+    "refused",
+    metadata,
+    Column("app", String, primary_key=True),
+    Column("hosts", String, primary_key=True),
+    Column("index", String, primary_key=True),
+    Column("family", String, primary_key=True),
+    Column("object_id", String, primary_key=True),
+    Column("hash", String, nullable=False),  # of the payload that was refused; another one is tried again
+    Column("reason", Text, nullable=False),
+    Column("at", String, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("doc", Text, nullable=False),  # JSON
+    Column("status", String, nullable=False),  # pending | waiting | delivered | given_up | withheld
+    Column("tries", Integer, nullable=False),
+    Column("due_at", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("settled_at", String),
+    Column("error", Text),
+    Index("deliveries_due", "status", "due_at"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("started_at", String, nullable=False),
+    Column("finished_at", String),  # null while it runs
+    Column("outcome", String),
+    Column("error", Text),
+    Column("run", Integer),  # the row of `runs`, where it left one
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("doc", Text, nullable=False),  # JSON
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("started_at", String, nullable=False),
+    Column("finished_at", String),
+    Column("status", String, nullable=False),
+    Column("doc", Text, nullable=False),  # JSON: the steps; who it is about by keyed hash alone once finished
 )

@@ -23,6 +23,8 @@ TALLIES_MARK: Final = "tallies_mark"
 """The note with the mark of the last tallies; missing where there are none."""
 COUNTED_BY: Final = "counted_by"
 """The note that says by which rules the tallies were made."""
+HEEDED: Final = "orders_seq"
+"""The note of the last order about a single person that the run knew."""
 SETTLED: Final = "settled"
 """Kind of a person's tally without any token's open epoch."""
 OPEN: Final = "open"
@@ -144,6 +146,11 @@ class View:
     def as_of(self) -> str:
         """ISO 8601 moment that the last run describes; empty before the first."""
         return self._about.get("as_of", "")
+
+    @property
+    def heeded(self) -> int:
+        """The number of the last order about a single person that the run knew; 0 where it knew none."""
+        return int(self._about.get(HEEDED, "0"))
 
     def person(self, token: str) -> dict[str, Any] | None:
         """The document of the person a token belongs to, or of the person it names; None if unknown."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import duckdb
@@ -31,19 +32,34 @@ Versions = dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One full read of the indices.
+
+    Attributes:
+        asked: Digest of what was asked of them.
+        state: Digest of how they were before; None where the key may not tell when an index last changed. While it
+            stays, another read would find the same.
+        at: When it began.
+    """
+
+    asked: str
+    state: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What a full read of the indices found.
+    """What is on the products of the indices.
 
     Attributes:
         versions: Per index, every objectID and the hash of what algosync wrote there, or None.
         settings: Per index, its settings.
-        state: Digest of how the indices were before they were read and of what was asked of them; None where the
-            key may not tell when an index last changed. While it stays, another read would find the same.
+        reading: The read that found it; None where the last one was taken, with what was written since.
     """
 
     versions: Mapping[str, Versions]
     settings: Mapping[str, Mapping[str, Any]]
-    state: str | None = None
+    reading: Reading | None = None
 
 
 class Stock(Protocol):
@@ -106,8 +122,8 @@ class EventStock:
         return build([[{"objectID": name, **orjson.loads(attributes)} for name, attributes in rows]], self._rules)
 
 
-def state_of(client: ReadClient, indices: Sequence[str], rules: CatalogRules) -> str | None:
-    """Digest of when the indices last changed and of what is asked of them; None where the key may not know."""
+def state_of(client: ReadClient, indices: Sequence[str]) -> str | None:
+    """Digest of when the indices last changed; None where the key may not know."""
     try:
         updated = {item.get("name"): item.get("updatedAt") for item in client.list_indices()}
     except AlgoliaError as error:
@@ -116,7 +132,7 @@ def state_of(client: ReadClient, indices: Sequence[str], rules: CatalogRules) ->
         _logger.info("the key lacks listIndexes: the whole index is read every time")
         return None
     moments = [updated.get(index) for index in indices]
-    return None if None in moments else digest(tuple(indices), moments, rules)
+    return None if None in moments else digest(tuple(indices), moments)
 
 
 def read_indices(

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from algosync.algolia.client import ReadClient
@@ -19,7 +18,6 @@ from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules
 from algosync.catalog.table import Catalog
 from algosync.events.writer import LogWriter
-from algosync.payloads.boosts import TAG_FACET
 from algosync.payloads.contexts import Segment
 from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family, OpaqueIds
@@ -28,11 +26,14 @@ from algosync.profiles.actions import Actions
 from algosync.stores.shelf import OVERVIEW
 from algosync.stores.snapshot import Delta, Snapshot
 from algosync.stores.tallies import Tallies
-from algosync.stores.view import COUNTED_BY
+from algosync.stores.tombstones import NOBODY, Forgotten
+from algosync.stores.view import COUNTED_BY, HEEDED
+from algosync.sync.boosts import loose_boosts
 from algosync.sync.catalog import (
     EventStock,
     FixedStock,
     Observed,
+    Reading,
     Records,
     Stock,
     counted,
@@ -44,14 +45,15 @@ from algosync.sync.digests import digest
 from algosync.sync.drain import Drained, drained
 from algosync.sync.history import changes
 from algosync.sync.ledger import Ledger
-from algosync.sync.orders import HEEDED, forgotten, read_orders
+from algosync.sync.occurrences import SILENCE, Telling, published
+from algosync.sync.orders import forgotten, read_orders
 from algosync.sync.overview import summed_up
-from algosync.sync.payloads import Desired, Terms, desired, loose_boosts, product_columns
-from algosync.sync.plan import Plan, Prices, plan
-from algosync.sync.profiles import Census, People, PeopleRules, census, documents, lent, links, people, pushable
+from algosync.sync.payloads import Desired, Terms, desired, product_columns
+from algosync.sync.plan import Plan, Prices, There, plan
+from algosync.sync.profiles import Census, People, PeopleRules, census, documents, links, people, pushable
 from algosync.sync.pull import EventSource, Intake, Pulled, pull
-from algosync.sync.related import Evidence, RelatedItems, RelatedRules, find
-from algosync.sync.results import Results
+from algosync.sync.related import RelatedItems, RelatedRules, evidence, find, over_today
+from algosync.sync.results import LastRead, Results
 from algosync.sync.shelf import stocktaking
 from algosync.sync.stages import Stages
 from algosync.sync.tallies import Counted, Ground, tallied
@@ -113,6 +115,7 @@ class Hands:
         ledger: What was published.
         stages: Progress and times.
         now: The clock's value for this run.
+        forgotten: Whose events are not taken in.
     """
 
     backend: Backend
@@ -123,6 +126,26 @@ class Hands:
     ledger: Ledger
     stages: Stages
     now: datetime
+    telling: Telling = SILENCE
+    forgotten: Forgotten = NOBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """What a run finds out anew; the rest it takes as earlier runs left it, where they left anything.
+
+    Attributes:
+        catalog: Products, and what of ours is on them; without, the last read even where an index has changed since.
+        related: Related items; without, the last lists, less what has left.
+        events: What is new in the sources; without, the log as it is.
+    """
+
+    catalog: bool = True
+    related: bool = True
+    events: bool = True
+
+
+EVERYTHING: Final = Fresh()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,34 +173,42 @@ class Computed:
     knowledge: Knowledge
     desired: Desired
     plan: Plan
+    held: There
     users_unknown: int = 0
 
 
-def compute(rules: ShopRules, hands: Hands) -> Computed:
+def compute(rules: ShopRules, hands: Hands, fresh: Fresh = EVERYTHING) -> Computed:
     """Goes the whole way from the sources to the plan."""
-    observed, stock = read_catalog(rules, hands)
-    pulled = read_events(rules, hands, stock)
-    found, unknown = know(rules, hands, stock, observed)
+    observed, stock = read_catalog(rules, hands, fresh)
+    pulled = read_events(rules, hands, stock) if fresh.events else Pulled()
+    found, unknown = know(rules, hands, stock, observed, fresh)
     wanted = make_payloads(rules, hands, found, observed)
-    drafted = make_plan(rules, hands, wanted, observed)
+    drafted, held = make_plan(rules, hands, wanted, observed)
     return Computed(
-        pulled=pulled, observed=observed, knowledge=found, desired=wanted, plan=drafted, users_unknown=unknown
+        pulled=pulled,
+        observed=observed,
+        knowledge=found,
+        desired=wanted,
+        plan=drafted,
+        held=held,
+        users_unknown=unknown,
     )
 
 
-def read_catalog(rules: ShopRules, hands: Hands) -> tuple[Observed, Stock]:
+def read_catalog(rules: ShopRules, hands: Hands, fresh: Fresh = EVERYTHING) -> tuple[Observed, Stock]:
     """Reads the products, and what of ours is on them; from the last read, where no index has changed since."""
     client, indices = hands.client, rules.indices
     with hands.stages.stage("catalog", "Reading the product index") as advance:
         settings = {index: client.get_settings(index) for index in indices}
-        state = state_of(client, indices, rules.catalog) if from_index(rules) else None
-        kept = None if state is None else hands.results.last_read(state)
-        if kept is not None:
-            known = {index: kept.versions.get(index, {}) for index in indices}
-            return Observed(versions=known, settings=settings, state=state), FixedStock(kept.catalog)
+        kept = hands.results.last_read(asked_of(rules))
+        state = state_of(client, indices) if from_index(rules) and (fresh.catalog or kept is None) else None
+        if kept is not None and (not fresh.catalog or (state is not None and state == kept.reading.state)):
+            known = kept.versions_now(indices, hands.ledger.written_since)
+            return Observed(versions=known, settings=settings), _stock(rules, hands, kept)
         attributes = needed_attributes(rules.catalog) if from_index(rules) else []
         versions, batches = read_indices(client, indices, attributes, progress=advance)
-        observed = Observed(versions=versions, settings=settings, state=state)
+        reading = Reading(asked=asked_of(rules), state=state, at=hands.now)
+        observed = Observed(versions=versions, settings=settings, reading=reading)
         if from_index(rules):
             return observed, FixedStock(build(batches, rules.catalog))
         for _ in batches:
@@ -185,6 +216,23 @@ def read_catalog(rules: ShopRules, hands: Hands) -> tuple[Observed, Stock]:
         if rules.products is not None:
             return observed, FixedStock(build(counted(rules.products(), advance), rules.catalog))
         return observed, EventStock(hands.writer.log, hands.backend.con, rules.catalog)
+
+
+def last_stock(rules: ShopRules, hands: Hands) -> Stock | None:
+    """The products of the last read, without asking Algolia anything; None where there was none."""
+    kept = hands.results.last_read(asked_of(rules))
+    return None if kept is None else _stock(rules, hands, kept)
+
+
+def _stock(rules: ShopRules, hands: Hands, kept: LastRead) -> Stock:
+    if rules.products_from_events:
+        return EventStock(hands.writer.log, hands.backend.con, rules.catalog)
+    return FixedStock(kept.catalog)
+
+
+def asked_of(rules: ShopRules) -> str:
+    """Digest of what a full read asks of the indices."""
+    return digest(rules.indices, rules.catalog, rules.products is None, rules.products_from_events)
 
 
 def from_index(rules: ShopRules) -> bool:
@@ -195,11 +243,14 @@ def from_index(rules: ShopRules) -> bool:
 def read_events(rules: ShopRules, hands: Hands, stock: Stock) -> Pulled:
     """Takes what is new in the sources into the log."""
     with hands.stages.stage("pull", "Pulling events") as advance:
-        intake = Intake(con=hands.backend.con, writer=hands.writer, products=stock, advance=advance)
+        con, gone = hands.backend.con, hands.forgotten
+        intake = Intake(con=con, writer=hands.writer, products=stock, advance=advance, forgotten=gone)
         return pull(rules.sources, intake)
 
 
-def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tuple[Knowledge, int]:
+def know(
+    rules: ShopRules, hands: Hands, stock: Stock, observed: Observed, fresh: Fresh = EVERYTHING
+) -> tuple[Knowledge, int]:
     """Finds out who the people are and what goes with what."""
     log, backend = hands.writer.log, hands.backend
     emptied = drained(rules.sources, log)
@@ -226,7 +277,8 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
         delta = Delta(people=docs, tokens=linked, entered=entered, left=left, as_of=as_of.isoformat(), extra=notes)
     with hands.stages.stage("related", "Finding related items"):
         catalog = stock.catalog()
-        items = _related(rules, hands, catalog, tables, found, as_of)
+        items = None if fresh.related else _last_related(hands, catalog)
+        items = items or _related(rules, hands, catalog, tables, found, as_of)
         inputs = digest(log.version(), found.members, found.visitors)
         beside = {OVERVIEW: summed_up(backend, tables, docs, judged.segments, inputs=inputs, as_of=as_of)}
         delta = replace(
@@ -248,19 +300,17 @@ def know(rules: ShopRules, hands: Hands, stock: Stock, observed: Observed) -> tu
 
 
 def keep(hands: Hands, found: Knowledge, observed: Observed) -> int:
-    """Makes what was found the snapshot, and leaves the next run what it needs.
-
-    Returns:
-        How many people's documents changed.
-    """
+    """Makes what was found the snapshot, and leaves the next run what it needs; says how many documents changed."""
     with hands.stages.stage("keep", "Keeping profiles and lists"):
         counted, left = _tallied(hands, found)
-        notes = {**found.delta.extra, COUNTED_BY: left.rules}
-        moved = hands.snapshot.publish(replace(found.delta, counted=counted, extra=notes))
+        delta = replace(found.delta, counted=counted, extra={**found.delta.extra, COUNTED_BY: left.rules})
+        moved = published(delta, hands.snapshot, hands.telling, hands.now)
         hands.results.save_counted(left)
-        hands.results.save(found.people.integers, found.related, found.catalog)
-        if observed.state is not None:
-            hands.results.save_read(found.catalog, observed.versions, observed.state)
+        hands.results.save_integers(found.people.integers)
+        if found.related.inputs != hands.results.related_inputs():
+            hands.results.save_related(found.related, found.catalog)
+        if observed.reading is not None:
+            hands.results.save_read(found.catalog, observed.versions, observed.reading)
         if found.drained is not None:
             found.drained.drop(hands.now)
     return moved
@@ -297,24 +347,15 @@ def _related(
     previous = hands.results.related(catalog)
     if previous is not None and previous.inputs == inputs:
         return previous
-    evidence = _evidence(rules, hands, catalog, tables, found)
-    return find(evidence, catalog, rules.related, as_of=as_of, previous=previous, inputs=inputs)
-
-
-def _evidence(rules: ShopRules, hands: Hands, catalog: Catalog, tables: Census, found: People) -> Evidence:
-    """Events with the group of their product, for related items: robots, staff and what was returned count nowhere."""
-    backend = hands.backend
     objects = hands.writer.log.ids("object")
-    group = catalog.group_of(objects["value"].combine_chunks())
-    known = pa.table({"object": objects["id"], "group": pa.array(group, pa.int32(), mask=group < 0)})
-    groups = lent(backend, "object_groups", known.filter(known["group"].is_valid()))
-    values = catalog.group_values(rules.related.category or "")
-    return Evidence(
-        events=tables.net_identified.inner_join(groups, "object"),
-        personal=tables.net.inner_join(groups, "object"),
-        members=lent(backend, "people_members", found.members),
-        values=lent(backend, "group_values", values),
-    )
+    told = evidence(hands.backend, tables, found.members, objects, catalog, rules.related)
+    return find(told, catalog, rules.related, as_of=as_of, previous=previous, inputs=inputs)
+
+
+def _last_related(hands: Hands, catalog: Catalog) -> RelatedItems | None:
+    """Related items of the last run that found any, over today's catalog."""
+    kept = hands.results.related(catalog)
+    return None if kept is None or not kept.inputs else over_today(kept, catalog.groups_available())
 
 
 def make_payloads(rules: ShopRules, hands: Hands, found: Knowledge, observed: Observed) -> Desired:
@@ -336,13 +377,14 @@ def make_payloads(rules: ShopRules, hands: Hands, found: Knowledge, observed: Ob
         return desired(columns, observed.versions, segments, profiles, terms)
 
 
-def make_plan(rules: ShopRules, hands: Hands, wanted: Desired, observed: Observed) -> Plan:
+def make_plan(rules: ShopRules, hands: Hands, wanted: Desired, observed: Observed) -> tuple[Plan, There]:
     """Compares what Algolia should hold with what is there."""
     with hands.stages.stage("plan", "Planning"):
         held = there(hands.client, hands.ledger, observed.versions, rules.payload_index, rules.families)
-        drafted = plan(wanted.payloads, held, prices=rules.prices, families=rules.families)
+        families = rules.families
+        drafted = plan(wanted.payloads, held, prices=rules.prices, families=families, oversize=wanted.oversize)
         # Where the indices are the catalog, what one of them lacks is another one's.
-        return drafted if from_index(rules) else replace(drafted, absent=wanted.absent)
+        return (drafted if from_index(rules) else replace(drafted, absent=wanted.absent)), held
 
 
 def _policy(policy: FilterPolicy, observed: Observed, index: str) -> FilterPolicy:
@@ -353,13 +395,3 @@ def common_policy(policy: FilterPolicy, settings: Mapping[str, Mapping[str, Any]
     """What may be said on every index: payloads that serve all of them can name no facet that one lacks."""
     declared = [declared_facets(found.get("attributesForFaceting")) for found in settings.values()]
     return replace(policy, declared=frozenset.intersection(*declared))
-
-
-def undeclared(rules: ShopRules, observed: Observed) -> list[str]:
-    """Facets that filters name and an index does not declare, with the index."""
-    wanted = {*rules.people.policy.weights, TAG_FACET}
-    return [
-        f"{index}: {facet}"
-        for index, settings in sorted(observed.settings.items())
-        for facet in sorted(wanted - declared_facets(settings.get("attributesForFaceting")))
-    ]

@@ -20,9 +20,11 @@ from ibis.backends.duckdb import Backend
 
 from algosync.payloads.filters import Compiled, Receipt, compile_profile
 from algosync.payloads.hysteresis import integers
-from algosync.profiles.affinity import SCORE_DIGITS, SCORE_MAX, arithmetic
+from algosync.profiles.affinity import SCORE_DIGITS, SCORE_MAX
+from algosync.profiles.batch_affinity import arithmetic
+from algosync.profiles.batch_segments import person_of
 from algosync.profiles.tally import Step
-from algosync.profiles.verdicts import Person, evaluate, person_of, why
+from algosync.profiles.verdicts import Person, evaluate, why
 from algosync.sync.profiles import Census, PeopleRules, census, person_document
 
 EVENTS_SHOWN: Final = 500

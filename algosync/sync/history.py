@@ -10,9 +10,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from algosync.profiles.batch_segments import Known
 from algosync.profiles.conditions import Segments
-from algosync.profiles.segments import Known
-from algosync.profiles.verdicts import FACT_COLUMNS, Fact, Person, why
+from algosync.profiles.facts import FACT_COLUMNS, Fact
+from algosync.profiles.verdicts import Person, why
 from algosync.stores.snapshot import Change
 from algosync.sync.profiles import People, lent
 

@@ -13,9 +13,6 @@ import pyarrow.compute as pc
 from algosync.events.log import EventLog
 from algosync.stores.orders import NO_ORDER, Given, Order, given, standing
 
-HEEDED: Final = "orders_seq"
-"""The snapshot's note of the last order that its run knew."""
-
 _SCHEMA: Final = pa.schema(
     [("named", pa.int64()), ("suppressed", pa.bool_()), ("reset_at", pa.timestamp("us", tz="UTC"))]
 )

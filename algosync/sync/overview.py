@@ -15,9 +15,10 @@ import orjson
 from ibis.backends.duckdb import Backend
 
 from algosync.profiles import overview
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.conditions import Segments
 from algosync.profiles.facts import MICRO
-from algosync.profiles.visitors import STATES, VISITS, visitors
+from algosync.profiles.visitors import STATES, VISITS
 from algosync.stores.shelf import OVERVIEW, Stocktaking
 from algosync.sync.digests import digest
 from algosync.sync.profiles import Census

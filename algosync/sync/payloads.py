@@ -5,8 +5,9 @@ Brings what was found into the columns that payloads/ takes; how a payload looks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from algosync.catalog.table import Catalog
-from algosync.errors import ConfigError
 from algosync.payloads.boosts import Boost, plan_boosts
 from algosync.payloads.contexts import Segment
 from algosync.payloads.encode import Family, OpaqueIds, Payload, Target, Unsent
@@ -25,11 +25,6 @@ from algosync.payloads.records import Profile, Records, profile_records, segment
 from algosync.payloads.rules import segment_rules
 from algosync.payloads.syntax import Refusal
 from algosync.payloads.tags import boost_tags
-from algosync.profiles.actions import Action, Actions
-from algosync.profiles.conditions import Boost as Lift
-from algosync.profiles.conditions import Segment as Definition
-from algosync.profiles.conditions import Segments
-from algosync.profiles.reading import slug
 from algosync.related.topk import Lists
 from algosync.sync.related import Kind, RelatedItems
 
@@ -53,81 +48,10 @@ class Desired:
     refused: tuple[tuple[str, Refusal], ...]
     absent: Mapping[str, int] = field(default_factory=dict)
 
-
-def segment_payloads(segments: Segments, actions: Actions) -> tuple[Segment, ...]:
-    """Segments with every boost that membership alone sets off: their own, and those of such actions.
-
-    Raises:
-        ConfigError: Two different boosts would get one name, and so one tag.
-    """
-    _check_names(segments, actions)
-    made = []
-    for segment in segments.items:
-        mine = list(own_boosts(segment))
-        for action in actions.items:
-            if not action.visit and not action.state and segment.id in action.segments:
-                mine += action_boosts(action, segments).get(segment.id, ())
-        made.append(
-            Segment(slug=segment.slug, name=segment.name, priority=max(segment.priority, 0), boosts=tuple(mine))
-        )
-    return tuple(made)
-
-
-def own_boosts(segment: Definition) -> tuple[Boost, ...]:
-    """The boosts that a segment itself asks for."""
-    return tuple(_named(segment.slug, segment.boosts))
-
-
-def action_boosts(action: Action, segments: Segments) -> dict[str, tuple[Boost, ...]]:
-    """An action's boosts by the id of the segment that sets it off, "" where it asks for none.
-
-    What is popular in one segment is not what is popular in another, so such boosts have a name for each.
-    """
-    if not action.boosts:
-        return {}
-    several = len(action.segments) > 1 and any(lift.popular is not None for lift in action.boosts)
-    name = slug(action.id)
-    return {
-        segment: tuple(_named(f"{name}-{segments[segment].slug}" if several else name, action.boosts))
-        for segment in action.segments or ("",)
-    }
-
-
-def loose_boosts(segments: Segments, actions: Actions) -> tuple[tuple[str, Boost], ...]:
-    """Boosts that membership alone does not set off, each with the segment it is for, "" for none.
-
-    They are in no Rule and no record, but products need their tags.
-    """
-    return tuple(
-        (segment, boost)
-        for action in actions.items
-        if action.visit or action.state or not action.segments
-        for segment, boosts in action_boosts(action, segments).items()
-        for boost in boosts
-    )
-
-
-def _check_names(segments: Segments, actions: Actions) -> None:
-    owned = [(segment.id, boost) for segment in segments.items for boost in own_boosts(segment)]
-    for action in actions.items:
-        owned += [(action.id, boost) for boosts in action_boosts(action, segments).values() for boost in boosts]
-    named: dict[str, tuple[str, Boost]] = {}
-    for owner, boost in owned:
-        first, known = named.setdefault(boost.slug, (owner, boost))
-        if known != boost:
-            what = f"a boost of '{owner}' and one of '{first}' would share the name '{boost.slug}'"
-            raise ConfigError(what, where="segments and actions", hint="Give one of the two another id")
-
-
-def _named(name: str, lifts: Sequence[Lift]) -> Iterator[Boost]:
-    for number, lift in enumerate(lifts, start=1):
-        yield Boost(
-            slug=name if len(lifts) == 1 else f"{name}-{number}",
-            conditions=dict(lift.facets),
-            price=lift.price,
-            popular=lift.popular,
-            score=lift.score,
-        )
+    @property
+    def oversize(self) -> set[tuple[Family, str, str]]:
+        """(family, index, objectID) of those of the unsent that are nothing but too large."""
+        return {(one.family, one.index, one.object_id) for one in self.unsent if one.hash is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +62,7 @@ class ProductColumns:
     lists: Mapping[Kind, Lists]
     representatives: npt.NDArray[np.int32]
     parts: Mapping[str, PartColumn]
+    ranks: npt.NDArray[np.int64]
 
     def records(self, present: Mapping[str, str | None], target: Target) -> tuple[list[Payload], list[Unsent]]:
         """Payloads of the products that one index holds; lists name only products that it holds too."""
@@ -146,7 +71,8 @@ class ProductColumns:
         parts = {name: _taken(part, rows) for name, part in self.parts.items()}
         known = here[self.representatives]
         parts |= {kind: self._list(lists, known, rows) for kind, lists in self.lists.items()}
-        made = product_records(self.catalog.object_id.take(pa.array(rows)).to_pylist(), parts, target)
+        names = self.catalog.object_id.take(pa.array(rows)).to_pylist()
+        made = product_records(names, parts, target, self.ranks[rows].tolist())
         return list(made.payloads), list(made.unsent)
 
     def absent(self, present: Mapping[str, str | None]) -> int:
@@ -195,8 +121,17 @@ def product_columns(
     if tags:
         parts["boosts"] = boost_tags(_products(catalog), tags, _orders(catalog, found, boosts, representatives))
     return ProductColumns(
-        catalog=catalog, lists=found.lists, representatives=representatives, parts=parts | _derived(catalog)
+        catalog=catalog,
+        lists=found.lists,
+        representatives=representatives,
+        parts=parts | _derived(catalog),
+        ranks=_ranks(found.popular)[catalog.group_index],
     )
+
+
+def _ranks(popular: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Groups by how popular they are, from 0; equals are equal."""
+    return np.unique(np.nan_to_num(popular), return_inverse=True)[1].astype(np.int64)
 
 
 def _products(catalog: Catalog) -> pa.Table:

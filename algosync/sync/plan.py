@@ -44,9 +44,15 @@ _GONE: Final[Mapping[Family, str]] = {
     "profiles": "no longer a ready, recently active person",
     "rules": "the segment has no rule any more",
 }
+CHANGED: Final = "changed"
+"""The reason of an update that is none of putting back what was lost."""
 _LOST: Final = "lost: the shop's feed replaced the record"
 _OTHER: Final = "lost: the index holds another version than was published"
 _AGAIN: Final = "sent again: a run broke off while it was under way"
+_TURNED_AWAY: Final = (
+    "Algolia refused it: {reason}; it is tried again once it changes, or after `algosync quarantine retry`"
+)
+_TURN: Final[Mapping[Family, int]] = {"profiles": 1, "segments": 2, "rules": 3, "related": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +78,15 @@ class There:
         observed: index -> objectID -> what was read on that product: the hash of our attribute, or None. Every
             product of the index is listed; one that is not listed is absent.
         ledger: (index, family) -> objectID -> hash, as published earlier.
+        under_way: (index, family) -> objectID -> hash that a write makes it (None: takes it away) which Algolia has
+            taken and not published yet.
+        refused: (index, family) -> objectID -> hash and reason of a payload that Algolia refused to hold.
     """
 
     observed: Mapping[str, Mapping[str, str | None]]
     ledger: Mapping[tuple[str, Family], Mapping[str, str]] = field(default_factory=dict)
+    under_way: Mapping[tuple[str, Family], Mapping[str, str | None]] = field(default_factory=dict)
+    refused: Mapping[tuple[str, Family], Mapping[str, tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +99,7 @@ class Operation:
         previous: The hash that is there now, as far as known.
         reason: Why, for people.
         summary: What the payload says, for people.
+        rank: What it is worth to be sent early, see Payload.
     """
 
     family: Family
@@ -100,6 +112,7 @@ class Operation:
     previous: str | None
     reason: str
     summary: str = ""
+    rank: int = 0
 
     @property
     def size(self) -> int:
@@ -122,8 +135,10 @@ class Plan:
     """What to send, in order, and what need not be.
 
     Attributes:
-        operations: By family, index, objectID; at most one per object.
+        operations: At most one per object: erasures of profiles first, then profiles, segments, rules, related items;
+            within an index deletions first, then what is worth most.
         unchanged: Payloads per family that are there already, and so saved operations.
+        under_way: Objects that Algolia has taken a write of already, which is not published yet.
         refused: Payloads left out, with reasons.
         absent: Per index the number of products that have a payload and are not in the index.
         off: Families that are switched off: whatever is there of them stays.
@@ -133,6 +148,7 @@ class Plan:
 
     operations: tuple[Operation, ...]
     unchanged: Mapping[Family, int]
+    under_way: int = 0
     refused: tuple[Refused, ...] = ()
     absent: Mapping[str, int] = field(default_factory=dict)
     off: tuple[Family, ...] = ()
@@ -148,6 +164,7 @@ class Plan:
         families = {name: self._totals((name,)) for name in FAMILIES if name not in self.off}
         return {
             **self._totals(FAMILIES),
+            "under_way": self.under_way,
             "refused": len(self.refused),
             "absent": dict(sorted(self.absent.items())),
             "off": list(self.off),
@@ -180,6 +197,7 @@ def plan(
     *,
     prices: Prices | None = None,
     families: Iterable[Family] = FAMILIES,
+    oversize: Iterable[tuple[Family, str, str]] = (),
 ) -> Plan:
     """Compute what must be sent.
 
@@ -189,6 +207,7 @@ def plan(
         there: What it holds.
         prices: For the summary.
         families: The families that are switched on. Those that are off are neither written nor deleted.
+        oversize: (family, index, objectID) of what would be desired, were it not too large: what is there stays.
 
     Raises:
         ConfigError: Records of the payload index would go into a product index.
@@ -198,14 +217,16 @@ def plan(
     draft = _Draft(there=there, refused=refused)
     for key in sorted(wanted):
         draft.write(wanted[key])
+    spared = wanted.keys() | set(oversize)
     for family, index, object_id, previous in _present(there, on):
-        if (family, index, object_id) not in wanted:
+        if (family, index, object_id) not in spared:
             draft.delete(family, index, object_id, previous)
-    operations = tuple(sorted(draft.operations, key=lambda op: (op.family, op.index, op.object_id)))
+    operations = tuple(sorted(draft.operations, key=_turn))
     return Plan(
         operations=operations,
         unchanged={name: draft.unchanged[name] for name in FAMILIES if name in on},
-        refused=tuple(refused),
+        under_way=draft.under_way,
+        refused=tuple(sorted(refused, key=lambda r: (r.family, r.index, r.object_id, r.reason))),
         absent={index: count for index, count in sorted(draft.absent.items()) if count},
         off=tuple(name for name in FAMILIES if name not in on),
         prices=prices or Prices(),
@@ -223,9 +244,12 @@ class _Draft:
     operations: list[Operation] = field(default_factory=list)
     unchanged: Counter[Family] = field(default_factory=Counter)
     absent: Counter[str] = field(default_factory=Counter)
+    under_way: int = 0
 
     def write(self, payload: Payload) -> None:
         family, index, object_id = payload.family, payload.index, payload.object_id
+        if self._is_refused(payload) or self._is_under_way(family, index, object_id, payload.hash):
+            return
         published = self.there.ledger.get((index, family), {}).get(object_id)
         previous = published
         if family == "related":
@@ -242,7 +266,25 @@ class _Draft:
         else:
             self.operations.append(_written(payload, previous, published))
 
+    def _is_refused(self, payload: Payload) -> bool:
+        family, index, object_id = payload.family, payload.index, payload.object_id
+        known = self.there.refused.get((index, family), {}).get(object_id)
+        if known is None or known[0] != payload.hash:
+            return False
+        reason = _TURNED_AWAY.format(reason=known[1])
+        self.refused.append(Refused(family=family, index=index, object_id=object_id, reason=reason))
+        return True
+
+    def _is_under_way(self, family: Family, index: str, object_id: str, wanted: str | None) -> bool:
+        sent = self.there.under_way.get((index, family), {})
+        if object_id not in sent or sent[object_id] != wanted:
+            return False
+        self.under_way += 1
+        return True
+
     def delete(self, family: Family, index: str, object_id: str, previous: str) -> None:
+        if self._is_under_way(family, index, object_id, None):
+            return
         self.operations.append(
             Operation(
                 family=family,
@@ -271,7 +313,14 @@ def _written(payload: Payload, previous: str | None, published: str | None) -> O
         previous=previous,
         reason=reason,
         summary=payload.summary,
+        rank=payload.rank,
     )
+
+
+def _turn(op: Operation) -> tuple[int, str, bool, int, str]:
+    """What comes first: whoever shall be forgotten is, before anybody is remembered better."""
+    turn = 0 if op.family == "profiles" and op.kind == "delete" else _TURN[op.family]
+    return turn, op.index, op.kind != "delete", -op.rank, op.object_id
 
 
 def _why(previous: str | None, published: str | None, desired: str | None) -> tuple[Kind, str]:
@@ -279,7 +328,7 @@ def _why(previous: str | None, published: str | None, desired: str | None) -> tu
         return "update", _AGAIN
     if previous is None:
         return ("add", "new") if published is None else ("update", _LOST)
-    return "update", _OTHER if published == desired else "changed"
+    return "update", _OTHER if published == desired else CHANGED
 
 
 def _wanted(desired: Iterable[Payload], there: There) -> tuple[dict[_Key, Payload], list[Refused]]:
@@ -292,7 +341,6 @@ def _wanted(desired: Iterable[Payload], there: There) -> tuple[dict[_Key, Payloa
             wanted[key] = payload
         else:
             refused.append(Refused(family=key[0], index=key[1], object_id=key[2], reason=reason))
-    refused.sort(key=lambda r: (r.family, r.index, r.object_id, r.reason))
     return wanted, refused
 
 
@@ -331,7 +379,7 @@ def _record_change(op: Operation) -> int:
 
 def _digest(operations: tuple[Operation, ...]) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for op in operations:
+    for op in sorted(operations, key=lambda op: (op.family, op.index, op.object_id)):  # ranks move, and change nothing
         digest.update("\x00".join((op.family, op.index, op.object_id, op.action, op.hash or "")).encode())
         digest.update(b"\x01")
     return digest.hexdigest()

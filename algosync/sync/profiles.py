@@ -15,21 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis.backends.duckdb import Backend
 
+from algosync.payloads.batch_hysteresis import by_person, integer_table
 from algosync.payloads.filters import FilterPolicy, compile_profile
-from algosync.payloads.hysteresis import by_person, integer_table
 from algosync.payloads.records import Profile
-from algosync.profiles.affinity import AffinityRules, landmark_of, top_scores
+from algosync.profiles.affinity import VALUES_KEPT, AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_affinity import top_scores
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_readiness import readiness
+from algosync.profiles.batch_segments import Known, memberships, segment_scores
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.conditions import Segments
-from algosync.profiles.facts import facts
 from algosync.profiles.identity import consenting, known, left_out
-from algosync.profiles.readiness import ReadinessRules, readiness
+from algosync.profiles.readiness import ReadinessRules
 from algosync.profiles.returns import net_of_returns, unmatched_returns
-from algosync.profiles.segments import Known, contexts, memberships, segment_scores
-from algosync.profiles.visitors import visitors
-
-VALUES_KEPT = 10
-"""Values per facet that a profile keeps, of which the filters take the first few."""
+from algosync.profiles.segments import contexts
 
 _PREVIOUS = pa.schema([("person", pa.int64()), ("facet", pa.string()), ("value", pa.string()), ("integer", pa.int8())])
 
@@ -328,6 +328,7 @@ def pushable(
                 optional_filters=tuple(tuple(group) for group in doc["optionalFilters"]),
                 contexts=tuple(doc["ruleContexts"]),
                 segments=tuple(slugs[segment] for segment in doc["segments"]),
+                rank=int(datetime.fromisoformat(doc["last_seen"]).timestamp()),
             )
 
 

@@ -17,6 +17,7 @@ import structlog
 from algosync.errors import RejectedShareError, SourceError
 from algosync.events import quarantine
 from algosync.events.clean import Cleaned, check_share, clean
+from algosync.events.forgotten import without_events, without_rows
 from algosync.events.mapping import EventMapping, apply
 from algosync.events.rules import CleanRules
 from algosync.events.schema import CLEAN
@@ -24,6 +25,7 @@ from algosync.events.sources import arrays
 from algosync.events.sources.base import RawBatch, Source
 from algosync.events.writer import Appended, LogWriter
 from algosync.stores.state import State
+from algosync.stores.tombstones import NOBODY, Forgotten
 
 _logger = structlog.get_logger(__name__)
 NO_EVENTS = CLEAN.empty_table()
@@ -81,29 +83,32 @@ class Intake:
         writer: Where batches go.
         products: The catalog.
         advance: Called with the number of rows done.
+        forgotten: Whose rows are left out.
     """
 
     con: duckdb.DuckDBPyConnection
     writer: LogWriter
     products: Products
     advance: Callable[[int], None]
+    forgotten: Forgotten = NOBODY
 
     def take(self, batch: RawBatch, source: EventSource, *, cursor: str | None) -> tuple[Appended, Cleaned]:
         """Maps, judges and appends one batch; with its cursor, unless that is to stay where it is."""
-        canonical = apply(batch, source.mapping)
+        canonical, gone = without_rows(apply(batch, source.mapping), self.forgotten)
         name = source.source.name
         if canonical.unmapped:
             _logger.debug("columns that no field takes", source=name, columns=list(canonical.unmapped))
         rules = source.rules
         if rules.as_of is None:
             rules = replace(rules, newest=self.writer.log.newest())
-        cleaned = clean(self.con, canonical, rules)
+        cleaned, more = without_events(clean(self.con, canonical, rules), self.forgotten)
         if cursor is not None:
             self._stop_at_share(cleaned, source)
         refs = self.products.refs(cleaned.accepted)
         appended = self.writer.append(cleaned, cursor=cursor, source=name, products=refs)
-        self.advance(appended.read)
-        return appended, cleaned
+        gone += more
+        self.advance(appended.read + gone)
+        return replace(appended, read=appended.read + gone, forgotten=gone), cleaned
 
     def _stop_at_share(self, cleaned: Cleaned, source: EventSource) -> None:
         try:

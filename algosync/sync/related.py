@@ -6,7 +6,7 @@ Chooses what related/ is asked and in which order; how anything is computed is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from algosync.catalog.table import Catalog
 from algosync.related import trending
@@ -21,6 +22,7 @@ from algosync.related.hybrid import related
 from algosync.related.similar import SimilarRules, similar
 from algosync.related.together import BasketRules, TogetherRules, baskets, pairs, together
 from algosync.related.topk import Floats, Lists, from_rows, keep
+from algosync.sync.profiles import Census, lent
 
 Kind = Literal["similar", "bought_together", "viewed_together", "related"]
 SPARE = 2
@@ -96,6 +98,27 @@ class RelatedItems:
         return {**lists, **tops}
 
 
+def over_today(kept: RelatedItems, available: npt.NDArray[np.bool_]) -> RelatedItems:
+    """Earlier items as they stand: without those that have left or are not to be had, and nothing for what is new.
+
+    Args:
+        kept: Earlier items over today's groups.
+        available: Whether each of today's groups may be recommended.
+    """
+    return replace(
+        kept,
+        lists={kind: _without_gone(lists, available) for kind, lists in kept.lists.items()},
+        popularity=np.maximum(kept.popularity, 0),
+        trending=np.maximum(kept.trending, 0),
+    )
+
+
+def _without_gone(lists: Lists, available: npt.NDArray[np.bool_]) -> Lists:
+    here = np.append(available, False)[lists.related]  # -1, gone, takes the last one
+    indptr = np.concatenate(([0], np.cumsum(here)))[lists.indptr]
+    return Lists(indptr=indptr, related=lists.related[here], score=lists.score[here])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """The tables behind related items, as Ibis tables of one backend.
@@ -113,8 +136,32 @@ class Evidence:
     values: ir.Table
 
 
+def evidence(  # what a run has found out so far
+    backend: Backend, tables: Census, members: pa.Table, objects: pa.Table, catalog: Catalog, rules: RelatedRules
+) -> Evidence:
+    """Events with the group of their product: robots, staff and what was returned count nowhere.
+
+    Args:
+        backend: Where the tables are.
+        tables: The events.
+        members: (person, segment).
+        objects: The log's dictionary of products: (id, value).
+        catalog: The groups.
+        rules: Name the category facet.
+    """
+    group = catalog.group_of(objects["value"].combine_chunks())
+    known = pa.table({"object": objects["id"], "group": pa.array(group, pa.int32(), mask=group < 0)})
+    groups = lent(backend, "object_groups", known.filter(known["group"].is_valid()))
+    return Evidence(
+        events=tables.net_identified.inner_join(groups, "object"),
+        personal=tables.net.inner_join(groups, "object"),
+        members=lent(backend, "people_members", members),
+        values=lent(backend, "group_values", catalog.group_values(rules.category or "")),
+    )
+
+
 def find(
-    evidence: Evidence,
+    told: Evidence,
     catalog: Catalog,
     rules: RelatedRules,
     *,
@@ -125,18 +172,18 @@ def find(
     """Finds every list the rules ask for.
 
     Args:
-        evidence: Events and memberships.
+        told: Events and memberships.
         catalog: The groups.
         rules: What to find.
         as_of: The moment of the run.
         previous: What was published last, which stays while it is nearly as good.
         inputs: Digest of all the above.
     """
-    tops, popular, rising = _tops(evidence, catalog, rules, as_of)
+    tops, popular, rising = _tops(told, catalog, rules, as_of)
     n, available = rules.per_product, catalog.groups_available()
     nothing = from_rows([()] * len(catalog.groups))
     before = {} if previous is None else previous.lists
-    lists = _lists(evidence.events, catalog, rules, as_of, popular)
+    lists = _lists(told.events, catalog, rules, as_of, popular)
     return RelatedItems(
         inputs=inputs,
         lists={
@@ -201,19 +248,17 @@ def _either(bought: Lists, viewed: Lists) -> Lists:
     return Lists(indptr=indptr, related=related_, score=score)
 
 
-def _tops(
-    evidence: Evidence, catalog: Catalog, rules: RelatedRules, as_of: datetime
-) -> tuple[pa.Table, Floats, Floats]:
+def _tops(told: Evidence, catalog: Catalog, rules: RelatedRules, as_of: datetime) -> tuple[pa.Table, Floats, Floats]:
     """Top lists of every scope, and popularity and trend of every group."""
-    events = evidence.events
+    events = told.events
     popular = trending.PopularRules(as_of=as_of, weights=rules.weights, half_life_days=rules.half_life_days)
     rising = trending.TrendingRules(as_of=as_of, weights=rules.weights, recent_days=rules.trending_days)
     scopes = {
         "everywhere": trending.everywhere(events),
-        "segment": trending.in_segment(evidence.personal, evidence.members),
+        "segment": trending.in_segment(told.personal, told.members),
     }
     if rules.category is not None:
-        scopes["category"] = trending.in_category(events, evidence.values)
+        scopes["category"] = trending.in_category(events, told.values)
     for scope, key in (("place", rules.place), ("device", rules.device)):
         if key is not None:
             scopes[scope] = trending.in_context(events, key)

@@ -6,11 +6,16 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from algosync.payloads.boosts import TAG_FACET
+from algosync.payloads.declared import declared_facets
+from algosync.sync.brake import Verdict
+from algosync.sync.catalog import Observed
 from algosync.sync.comparison import Comparison
-from algosync.sync.cycle import Computed, Knowledge, ShopRules, undeclared
+from algosync.sync.cycle import Computed, Knowledge, ShopRules
 from algosync.sync.plan import Plan
 from algosync.sync.pull import Pulled
 from algosync.sync.push import Pushed
+from algosync.sync.served import Served
 from algosync.sync.show import document as plan_document
 
 
@@ -26,6 +31,8 @@ class SyncReport:
         seconds: Wall seconds by stage.
         requests: Requests made to read Algolia: search, browse and settings.
         notes: What people should know.
+        verdict: What the brake says of the plan; None where it was not asked.
+        served: How old what is served is now; None for a dry run.
     """
 
     rules: ShopRules
@@ -35,6 +42,8 @@ class SyncReport:
     requests: int
     dry_run: bool
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    served: Served | None = None
 
     @property
     def plan(self) -> Plan:
@@ -54,10 +63,12 @@ class SyncReport:
                 {"segment": slug, "facet": r.facet, "value": r.value, "reason": r.reason}
                 for slug, r in self.computed.desired.refused
             ],
-            "undeclared_facets": undeclared(self.rules, self.computed.observed),
+            "undeclared_facets": _undeclared(self.rules, self.computed.observed),
             "unsent": [asdict(unsent) for unsent in self.computed.desired.unsent],
             "plan": plan_document(self.plan),
+            "brake": None if self.verdict is None else self.verdict.document(),
             "pushed": pushed_document(self.pushed),
+            "served": None if self.served is None else self.served.document(),
             "requests": self.requests,
             "requests_money": round(self.requests / 1000 * self.rules.prices.per_1000_requests, 4),
             "seconds": self.seconds,
@@ -126,6 +137,15 @@ def pulled_document(pulled: Pulled) -> dict[str, Any]:
 
 def pushed_document(pushed: Pushed | None) -> dict[str, Any]:
     """What was sent; zeros where nothing was to be sent."""
-    if pushed is None:
-        return {"operations": 0, "batches": 0, "bytes": 0, "deferred": 0, "families": {}, "failed": []}
-    return asdict(pushed)
+    nothing = Pushed(operations=0, families={}, batches=0, bytes=0, deferred=0, failed=())
+    return (pushed or nothing).document()
+
+
+def _undeclared(rules: ShopRules, observed: Observed) -> list[str]:
+    """Facets that filters name and an index does not declare, with the index."""
+    wanted = {*rules.people.policy.weights, TAG_FACET}
+    return [
+        f"{index}: {facet}"
+        for index, settings in sorted(observed.settings.items())
+        for facet in sorted(wanted - declared_facets(settings.get("attributesForFaceting")))
+    ]

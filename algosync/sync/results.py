@@ -5,8 +5,9 @@ Parquet files in the state directory, each replaced as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from algosync.catalog.table import Catalog
 from algosync.errors import StoreError
 from algosync.related.topk import Lists
+from algosync.sync.catalog import Reading
 from algosync.sync.related import RelatedItems
 from algosync.sync.tallies import Counted
 
@@ -36,10 +38,23 @@ class LastRead:
     Attributes:
         catalog: The products.
         versions: Per index, every objectID and the hash of what algosync had written there, or None.
+        reading: Which read it was.
     """
 
     catalog: Catalog
     versions: Mapping[str, dict[str, str | None]]
+    reading: Reading
+
+    def versions_now(
+        self, indices: Iterable[str], since: Callable[[str, datetime], Mapping[str, str | None]]
+    ) -> dict[str, dict[str, str | None]]:
+        """What is on the products that were read, with what was published there `since`, by index and moment."""
+        found = {}
+        for index in indices:
+            before = self.versions.get(index, {})
+            fresh = {name: made for name, made in since(index, self.reading.at).items() if name in before}
+            found[index] = {**before, **fresh}
+        return found
 
 
 class Results:
@@ -70,7 +85,7 @@ class Results:
         here = pc.greater_equal(item, 0)
         kinds = sorted(set(lists["kind"].to_pylist()))
         return RelatedItems(
-            inputs=_mark(lists, numbers, tops),
+            inputs=_mark(lists.schema, numbers.schema, tops.schema),
             lists={kind: _lists(lists.filter(pc.equal(lists["kind"], kind)), catalog) for kind in kinds},
             popular=found["popular"].fill_null(0.0).to_numpy(),
             popularity=found["popularity"].fill_null(-1).to_numpy(),
@@ -78,34 +93,41 @@ class Results:
             tops=tops.drop_columns("group").add_column(2, "item", item).filter(here),
         )
 
-    def last_read(self, state: str) -> LastRead | None:
-        """The last full read of the indices, if it was made in this state (`Observed.state`)."""
+    def related_inputs(self) -> str:
+        """Digest of all that the kept related items were computed from; empty where there are none, or half of them."""
+        files = [self._directory / f"{name}.parquet" for name in ("lists", "numbers", "tops")]
+        return _mark(*map(pq.read_schema, files)) if all(path.exists() for path in files) else ""
+
+    def last_read(self, asked: str) -> LastRead | None:
+        """The last full read of the indices, if this was asked of them (`Reading.asked`)."""
         products, versions = self._load("catalog"), self._load("versions")
         if products is None or versions is None:
             return None
-        if _mark(products, versions) != state:
+        reading = _reading(_mark(products.schema, versions.schema))
+        if reading is None or reading.asked != asked:
             return None
         found: dict[str, dict[str, str | None]] = {}
         for index, object_id, version in zip(*(versions[name].to_pylist() for name in _VERSIONS.names), strict=True):
             found.setdefault(index, {})[object_id] = version
-        return LastRead(catalog=Catalog.from_table(products), versions=found)
+        return LastRead(catalog=Catalog.from_table(products), versions=found, reading=reading)
 
-    def save_read(self, catalog: Catalog, versions: Mapping[str, Mapping[str, str | None]], state: str) -> None:
-        """Keeps a full read of the indices, made in this state.
+    def save_read(self, catalog: Catalog, versions: Mapping[str, Mapping[str, str | None]], reading: Reading) -> None:
+        """Keeps a full read of the indices.
 
         Raises:
             StoreError: A file cannot be written.
         """
-        self._store("catalog", catalog.to_table(), state)
+        about = orjson.dumps({"asked": reading.asked, "state": reading.state, "at": reading.at.isoformat()}).decode()
+        self._store("catalog", catalog.to_table(), about)
         rows = [(index, object_id, v) for index, found in versions.items() for object_id, v in found.items()]
         columns = list(zip(*rows, strict=True)) or [(), (), ()]
-        self._store("versions", pa.table(columns, schema=_VERSIONS), state)
+        self._store("versions", pa.table(columns, schema=_VERSIONS), about)
 
     def counted(self) -> Counted | None:
         """What the tallies of the last run were made from; None before it."""
         held = {name: self._load(f"tally_{name}") for name in ("parts", "standings", "entered")}
         found = {name: table for name, table in held.items() if table is not None}
-        mark = _mark(*found.values()) if len(found) == len(held) else ""
+        mark = _mark(*(table.schema for table in found.values())) if len(found) == len(held) else ""
         return Counted(**{**orjson.loads(mark), **found}) if mark else None
 
     def save_counted(self, counted: Counted) -> None:
@@ -118,13 +140,43 @@ class Results:
         for name in ("parts", "standings", "entered"):
             self._store(f"tally_{name}", getattr(counted, name), about)
 
-    def save(self, integers: pa.Table, found: RelatedItems, catalog: Catalog) -> None:
-        """Replaces every file.
+    def forget(self, numbers: Collection[int]) -> int:
+        """Takes people's integers away, and what tallies were made from: the next run counts everybody anew.
+
+        Args:
+            numbers: Of the log's dictionary.
+
+        Returns:
+            How many integers went.
+
+        Raises:
+            StoreError: A file cannot be read or written.
+        """
+        gone = 0
+        integers = self._load("integers")
+        if integers is not None:
+            hers = pc.is_in(integers["person"], value_set=pa.array(sorted(numbers), pa.int64()))
+            gone = int(pc.sum(hers).as_py() or 0)
+            if gone:
+                self._store("integers", integers.filter(pc.invert(hers)))
+        for path in [*self._directory.glob("tally_*.parquet"), *self._directory.glob("*.new")]:
+            path.unlink(missing_ok=True)
+        return gone
+
+    def save_integers(self, integers: pa.Table) -> None:
+        """Keeps scores as integers.
 
         Raises:
             StoreError: A file cannot be written.
         """
         self._store("integers", integers)
+
+    def save_related(self, found: RelatedItems, catalog: Catalog) -> None:
+        """Keeps related items.
+
+        Raises:
+            StoreError: A file cannot be written.
+        """
         parts = []
         for kind, lists in found.lists.items():
             related = pa.ListArray.from_arrays(
@@ -165,10 +217,18 @@ class Results:
             raise StoreError(f"cannot be written ({error.strerror})", where=str(path)) from None
 
 
-def _mark(*tables: pa.Table) -> str:
+def _mark(*schemas: pa.Schema) -> str:
     """What all of these files were made from; empty where a run broke off between two of them."""
-    marks = {(table.schema.metadata or {}).get(_INPUTS, b"") for table in tables}
+    marks = {(schema.metadata or {}).get(_INPUTS, b"") for schema in schemas}
     return marks.pop().decode() if len(marks) == 1 else ""
+
+
+def _reading(mark: str) -> Reading | None:
+    try:
+        about = orjson.loads(mark)
+        return Reading(asked=about["asked"], state=about["state"], at=datetime.fromisoformat(about["at"]))
+    except (ValueError, KeyError, TypeError):  # of an earlier version, or broken off
+        return None
 
 
 def _index(groups: pa.ChunkedArray | pa.Array, catalog: Catalog) -> pa.Array:

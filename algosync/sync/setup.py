@@ -48,5 +48,9 @@ def facet_changes(client: ReadClient, indices: Sequence[str], needed: Sequence[s
 def apply_changes(client: WriteClient, changes: Sequence[dict[str, Any]]) -> None:
     """Declares what is to be added, and waits until it is."""
     for change in changes:
-        index = change["index"]
-        client.wait(index, client.set_settings(index, {_SETTING: change["after"]}))
+        declare(client, change["index"], change["after"])
+
+
+def declare(client: WriteClient, index: str, entries: list[str] | None) -> None:
+    """Has an index declare these entries for faceting (None: Algolia's default), and waits until it does."""
+    client.wait(index, client.set_settings(index, {_SETTING: entries}))

@@ -56,7 +56,7 @@ def stocktaking(
         yield from _related(found, names)
 
     aside = {**beside, PRODUCT: _products(catalog, frozenset(wanted))}
-    return Stocktaking(mark=digest(found.inputs, small), rows=rows, beside=aside)
+    return Stocktaking(mark=digest(found.inputs, catalog.to_table(), small), rows=rows, beside=aside)
 
 
 def _products(catalog: Catalog, wanted: frozenset[str]) -> Stocktaking:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError
 from algosync.mock import files
 from algosync.mock.algolia import MockAlgolia

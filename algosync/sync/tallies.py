@@ -16,21 +16,17 @@ import orjson
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
-from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.attributes import entered
+from algosync.profiles.batch_moments import whole_division
 from algosync.profiles.batch_tallies import Counts, documents, marks, parted
-from algosync.profiles.conditions import Segments
 from algosync.profiles.identity import denied_persons, standings
-from algosync.profiles.moments import whole_division
 from algosync.profiles.streams import Standing
 from algosync.profiles.tally_document import dump_standing, pack
 from algosync.stores.tallies import Renewal, Tallies
 from algosync.stores.view import OPEN, REFUSED, SETTLED
 from algosync.sync.digests import digest
 from algosync.sync.profiles import Census, PeopleRules, lent
-
-FORM: Final = 2
-"""Grows with every change of what a stored tally holds, so that all are made anew."""
+from algosync.sync.tally_rules import rules_digest
 
 PARTS: Final = pa.schema([("part", pa.int64()), ("mark", pa.int64())])
 STANDINGS: Final = pa.schema(
@@ -117,11 +113,6 @@ def tallied(ground: Ground, previous: Counted | None, published: str) -> tuple[T
         entered=_attributes(backend, told, previous, names),
     )
     return fresh, Counted(mark=mark, rules=rules, anchor=_anchor(ground.tokens), **found)
-
-
-def rules_digest(affinity: AffinityRules, segments: Segments) -> str:
-    """Of all that decides what a tally holds, but for the events: facts are known by their place among others."""
-    return digest(FORM, affinity, segments.facts, sorted(segments.windows.items()))
 
 
 def _follows(previous: Counted, published: str, rules: str, tokens: pa.Table) -> bool:

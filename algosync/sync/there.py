@@ -7,11 +7,12 @@ anywhere, so that a dry run may call it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from algosync.algolia.client import ReadClient
 from algosync.errors import AlgoliaError
 from algosync.payloads.encode import Family
+from algosync.payloads.ours import document_hash, is_our_rule, record_family
 from algosync.payloads.rules import PREFIX
 from algosync.sync.ledger import Ledger
 from algosync.sync.plan import FAMILIES, UNSURE, There
@@ -27,7 +28,8 @@ def there(
     """Put together what the plan compares with.
 
     Args:
-        client: Asked whether the payload index exists (permission settings) and which of our records it holds (search).
+        client: Asked whether the payload index exists (permission settings) and which of our records it holds (search;
+            browse where the ledger knows none).
         ledger: Rows of the same application and hosts as the client's.
         observed: As read from each product index, see There.
         payload_index: Where segments and profiles are kept.
@@ -51,7 +53,7 @@ def there(
         remembered |= _held(
             client, payload_index, {family: ledger.hashes(payload_index, family) for family in payloads}
         )
-    return There(observed=observed, ledger=remembered)
+    return There(observed=observed, ledger=remembered, under_way=ledger.under_way(), refused=ledger.refusals.known())
 
 
 def _held(
@@ -60,9 +62,10 @@ def _held(
     """Of what was published that which is there; records that the ledger does not know are not ours.
 
     What nobody knows of stays: its write may still arrive. A key that may not read them leaves the ledger's word alone.
+    A ledger without any of them has been lost, or has never been: then ours are known by their shape.
     """
     if not any(published.values()):
-        return {(index, family): {} for family in published}
+        return _recognised(client, index, published)
     try:
         asked = sorted(set().union(*published.values()))
         records = client.get_objects(index, asked, ["objectID"])
@@ -77,7 +80,32 @@ def _held(
     }
 
 
+def _recognised(
+    client: ReadClient, index: str, families: Collection[Family]
+) -> dict[tuple[str, Family], dict[str, str]]:
+    found: dict[tuple[str, Family], dict[str, str]] = {(index, family): {} for family in families}
+    try:
+        for page in client.browse(index):
+            for record in page:
+                family = record_family(record)
+                if family is not None and family in families:
+                    found[index, family][record["objectID"]] = document_hash(record)
+    except AlgoliaError as error:
+        if error.status != 403:
+            raise
+    return found
+
+
 def _rules(client: ReadClient, index: str, published: Mapping[str, str]) -> dict[str, str]:
-    """Our Rules that are there, with the hash that was published; unsure of those that the ledger does not know."""
-    names = (rule["objectID"] for rule in client.browse_rules(index))
-    return {name: published.get(name, UNSURE) for name in names if name.startswith(PREFIX)}
+    """Our Rules that are there, with the hash that was published; of those that the ledger does not know, their own.
+
+    What only bears a name like ours is another's.
+    """
+    found = {}
+    for rule in client.browse_rules(index):
+        name = rule["objectID"]
+        if name in published and name.startswith(PREFIX):
+            found[name] = published[name]
+        elif is_our_rule(rule):
+            found[name] = document_hash(rule)
+    return found

@@ -61,7 +61,7 @@ function watch(page, trouble) {
 // InstantSearch searches at once or in the next task, then renders in a task of its own.
 export async function settled(page) {
   await page.evaluate(() => new Promise((done) => setTimeout(done)));
-  await page.waitForFunction(() => window.shop.search.status === 'idle' && window.shop.search.helper?.lastResults);
+  await page.waitForFunction(() => window.shop?.search.status === 'idle' && window.shop.search.helper?.lastResults);
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
 }
 

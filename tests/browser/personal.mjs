@@ -9,7 +9,6 @@ const WARNED = 'algosync:';
 // `known` is what the shop's pages have stored before; `clock` freezes what the module takes for the time.
 const personal = (at, act, { query = {}, known, frozen, ...more } = {}) =>
   visit(at, act, {
-    address: '/storefront/personal.html',
     query: Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined && value !== null)),
     before: `
       if (${JSON.stringify(known ?? null)} && !localStorage.getItem('visited')) {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from algosync.events.mapping import safe
+from algosync.events.transforms import safe
 from algosync.experience.keys import sign
 from algosync.mock.server import MockAlgolia
 from algosync.personalizer.merge import search_parameters

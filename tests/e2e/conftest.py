@@ -16,8 +16,13 @@ from typing import Any
 import orjson
 import pytest
 import stamina
+import structlog
+from typer.testing import CliRunner
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
+from algosync.cli import render
+from algosync.cli.app import app
 from algosync.demo.feed import feed
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.algolia import Snapshot as MockSnapshot
@@ -207,6 +212,18 @@ class Shop:
             stdin=subprocess.DEVNULL,
         )
 
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`algosync …` in this process, where nothing hangs on one of its own: to start that takes seconds."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            patch.setenv("ALGOSYNC_CONFIG", str(self.config))
+            patch.setenv("COLUMNS", "200")
+            patch.setattr(render.out, "width", 200)  # which it keeps from its first use on, by whichever test
+            patch.setattr(render.err, "width", 200)
+            done = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        structlog.reset_defaults()
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[MockServer]:
@@ -215,9 +232,12 @@ def server() -> Iterator[MockServer]:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses() -> Iterator[None]:
+def naps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Seconds of every pause that a client would have made."""
+    slept: list[float] = []
+    monkeypatch.setattr("algosync.algolia.client._sleep", slept.append)
     with stamina.set_testing(True, attempts=2, cap=True):
-        yield
+        yield slept
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from algosync.algolia.client import ReadClient, Target
+from algosync.algolia.client import ReadClient
+from algosync.algolia.target import Target
 from algosync.payloads.encode import OpaqueIds
 
 pytestmark = pytest.mark.e2e

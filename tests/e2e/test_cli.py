@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from algosync.algolia.client import ReadClient, Target
+from algosync.algolia.client import ReadClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError
 
 pytestmark = pytest.mark.e2e

@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
-import structlog
-from typer.testing import CliRunner
-
-from algosync.cli import render
-from algosync.cli.app import app
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def run(synced, monkeypatch):
+def run(synced):
     """run(*arguments) calls `algosync` in this process; with --json it returns the document."""
-    monkeypatch.setenv("ALGOSYNC_CONFIG", str(synced.config))
-    monkeypatch.setattr(render.out, "width", 200)  # which it keeps from its first use on, by whichever test
 
     def called(*arguments, code=0):
-        done = CliRunner().invoke(app, list(arguments))
-        assert done.exit_code == code, done.output
+        done = synced.call(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
-    yield called
-    structlog.reset_defaults()
+    return called
 
 
 BAD = [{"at": f"2026-11-19T10:0{n}:00Z", "who": "v", "what": "view", "product": f"book-{n}"} for n in range(1, 9)]

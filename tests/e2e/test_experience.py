@@ -14,7 +14,8 @@ from algoliasearch.http.hosts import Host, HostsCollection
 from algoliasearch.recommend.client import RecommendClientSync
 from algoliasearch.recommend.config import RecommendConfig
 
-from algosync.algolia.client import ReadClient, Target
+from algosync.algolia.client import ReadClient
+from algosync.algolia.target import Target
 from algosync.demo.story import USER, play
 from algosync.errors import StoreError
 from algosync.experience.answer import answer
@@ -240,8 +241,9 @@ def test_a_second_sync_writes_nothing(synced):
 def test_a_snapshot_of_an_older_version_is_refused_and_brought_up_to_date_by_a_sync(synced):
     path = synced.state / "snapshot.sqlite"
     with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE shelf")
-        connection.execute("DELETE FROM snapshot_meta WHERE key = 'shelf_mark'")
+        for table in ("shelf", "tallies", "standings", "entered"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DELETE FROM snapshot_meta WHERE key LIKE '%_mark%'")
         connection.execute("UPDATE snapshot_meta SET value = '1' WHERE key = 'schema'")
     connection.close()
     answers = Answers(synced.config, synced.state, synced.now)

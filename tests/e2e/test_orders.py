@@ -163,12 +163,12 @@ def test_nothing_happens_by_mistake(shop):
     refused = shop.runtime().order("suppress", "anna", confirm=lambda concerns: bool(seen.append(concerns)))
     assert (refused["given"], seen[0]["tokens"]) == (False, ["anna", "phone-of-anna"])
     assert shop.runtime().order("lift", "anna", confirm=yes)["given"] is False
-    asked = shop.command("suppress", "anna")
+    asked = shop.call("suppress", "anna")
     assert (asked.returncode, "not done: run with --yes" in asked.stderr) == (0, True)
-    done = shop.command("suppress", "anna", "--yes")
+    done = shop.call("suppress", "anna", "--yes")
     assert "anna, phone-of-anna is suppressed" in done.stdout
-    assert "suppressed already" in shop.command("suppress", "anna", "--yes").stdout
-    shown = shop.command("explain", "anna", "--where", "search", "--query", "novel")
+    assert "suppressed already" in shop.call("suppress", "anna", "--yes").stdout
+    shown = shop.call("explain", "anna", "--where", "search", "--query", "novel")
     assert "not personalized: suppressed by the shop" in shown.stdout
-    assert "personalized again" in shop.command("suppress", "anna", "--lift", "-y").stdout
-    assert '"given": true' in shop.command("reset", "anna", "--yes", "--json").stdout
+    assert "personalized again" in shop.call("suppress", "anna", "--lift", "-y").stdout
+    assert '"given": true' in shop.call("reset", "anna", "--yes", "--json").stdout

@@ -23,7 +23,7 @@ from algoliasearch.search.client import SearchClient, SearchClientSync
 from algoliasearch.search.config import SearchConfig
 
 from algosync import AsyncPersonalizer, Personalizer
-from algosync.algolia.client import Target
+from algosync.algolia.target import Target
 from algosync.demo.story import INDEX, USER, play
 from algosync.errors import ConfigError
 from algosync.mock.server import MockServer
@@ -104,7 +104,7 @@ def story(tmp_path_factory):
 def test_the_articles_search_with_affinities(story):
     """`index.search("query string", {optionalFilters: affinities.map(...)})`, today."""
     server, _, url = story
-    with blocking(server.url, experience=url, key=ADMIN) as personalizer:
+    with blocking(server.url, url=url, key=ADMIN) as personalizer:
         result = personalizer.search(INDEX, "", user_token=USER, where="category")
         plain = personalizer.search(INDEX, "", user_token=None)
     said = result.personalization
@@ -122,7 +122,7 @@ def test_the_articles_search_with_affinities(story):
 def test_the_articles_recommendation_with_affinities(story):
     """`recommendClient.getRelatedProducts({objectID, maxRecommendations: 5, queryParameters: …})`, today."""
     server, _, url = story
-    with blocking(server.url, experience=url, key=ADMIN) as personalizer:
+    with blocking(server.url, url=url, key=ADMIN) as personalizer:
         result = personalizer.frequently_bought_together(INDEX, "product567", user_token=USER, maxRecommendations=5)
         with pytest.raises(ConfigError, match=r'`filters`: category:"Electronics" AND category:"Smartphone"'):
             personalizer.frequently_bought_together(
@@ -151,7 +151,7 @@ def test_the_twins_and_the_snapshot_say_the_same(story):
         return await personalizer.search_params(USER, query="novel", index=INDEX, ruleContexts=["shop"])
 
     params = {"query": "novel", "index": INDEX, "ruleContexts": ["shop"]}
-    with blocking(server.url, experience=url, key=ADMIN) as personalizer:
+    with blocking(server.url, url=url, key=ADMIN) as personalizer:
         over_http = personalizer.search_params(USER, **params)
     with open_api(load(path), path.parent) as (_, desk):
 
@@ -161,20 +161,20 @@ def test_the_twins_and_the_snapshot_say_the_same(story):
         with blocking(server.url, experience=lies_there) as personalizer:
             beside = personalizer.search_params(USER, **params)
         assert over_http == beside == awaited(server.url, ask, experience=lies_there)
-    assert over_http == awaited(server.url, ask, experience=url, key=ADMIN)
+    assert over_http == awaited(server.url, ask, url=url, key=ADMIN)
     assert over_http.personalization == beside.personalization
     assert over_http["ruleContexts"][0] == "shop"
 
 
 def test_a_browser_asks_with_the_key_that_the_backend_made(story):
     server, _, url = story
-    with blocking(server.url, experience=url, visitor_secrets=[SECRET]) as personalizer:
+    with blocking(server.url, url=url, visitor_secrets=[SECRET]) as personalizer:
         key = personalizer.visitor_key(USER, timedelta(minutes=5))
         assert personalizer.search(INDEX, "", user_token=USER, where="category").personalization.applied
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}) as browser:
         assert browser.post("/v1/experience", json={"where": "home"}).json()["strategy"] == "one-to-one"
         assert browser.post("/v1/experience", json={"userToken": "user456"}).status_code == 403
-    with blocking(server.url, experience=url, visitor_secrets=["f" * 40]) as personalizer:
+    with blocking(server.url, url=url, visitor_secrets=["f" * 40]) as personalizer:
         result = personalizer.search(INDEX, "", user_token=USER)
     assert not result.personalization.applied
     assert result.personalization.reason.startswith("the HTTP API answered 401: the visitor key is refused")
@@ -182,12 +182,12 @@ def test_a_browser_asks_with_the_key_that_the_backend_made(story):
 
 
 def test_a_search_outlives_the_api(synced):
-    with blocking(synced.server.url, experience="http://127.0.0.1:9", key=ADMIN) as personalizer:
+    with blocking(synced.server.url, url="http://127.0.0.1:9", key=ADMIN) as personalizer:
         before = personalizer.search("products", "phone", user_token="caller-1")
-    with api(synced.config) as url, blocking(synced.server.url, experience=url, key=ADMIN) as personalizer:
+    with api(synced.config) as url, blocking(synced.server.url, url=url, key=ADMIN) as personalizer:
         during = personalizer.search("products", "phone", user_token="caller-1")
         unknown = personalizer.search("products", "phone", user_token="nobody-we-know")
-    with blocking(synced.server.url, experience=url, key=ADMIN) as personalizer:
+    with blocking(synced.server.url, url=url, key=ADMIN) as personalizer:
         after = personalizer.search("products", "phone", user_token="caller-1")
     assert during.personalization.applied, during.personalization
     assert unknown.personalization.strategy == "content"
@@ -204,13 +204,13 @@ def test_short_recommendations_are_filled_from_what_the_shop_knows(synced):
         )
 
     with api(synced.config) as url:
-        with blocking(synced.server.url, experience=url, key=ADMIN) as personalizer:
+        with blocking(synced.server.url, url=url, key=ADMIN) as personalizer:
             document = personalizer.experience("reader-1", where="product", object_id="book-4").document
             result = personalizer.frequently_bought_together(
                 "products", "book-4", user_token="reader-1", maxRecommendations=4, threshold=100
             )
             similar = personalizer.looking_similar("products", "book-4", user_token="reader-1", maxRecommendations=6)
-        assert awaited(synced.server.url, ask, experience=url, key=ADMIN).hits == result.hits
+        assert awaited(synced.server.url, ask, url=url, key=ADMIN).hits == result.hits
     known = document["content"]["bought_together"]
     assert known
     got = {hit["objectID"]: hit["_origin"] for hit in result.hits}

@@ -92,3 +92,12 @@ def test_nothing_that_is_sent_breaks_what_comes_after(shop):
         assert shop.sync()["events"]["read"] == 0
         for name in POISON:
             assert post("/v1/experience", {"userToken": str(uuid4()), "where": "home"}).status_code == 200, name
+
+
+def test_products_that_no_database_of_ours_keeps_stop_no_sync(shop):
+    first, second, *rest = shop.records().values()
+    first |= {"categories": ["Bo\0oks", "Books"]}
+    shop.feed([first, second, *rest, {**second, "objectID": "book\0-9"}])
+    dropped = {reason["reason"]: reason["count"] for reason in shop.sync()["catalog"]["dropped"]}
+    assert dropped["id with the character NUL"] == 1
+    assert dropped["categories: value with the character NUL"] == 1

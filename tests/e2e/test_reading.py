@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from algosync.mock.server import Key
@@ -59,8 +60,9 @@ def test_a_rule_that_is_gone_is_put_back_and_one_of_ours_that_is_stale_goes(sync
     ours = [name for name in content["products"]["rules"] if name.startswith("algosync-")]
     with synced.client("mock-admin") as client:
         client.wait("products", client.delete_rule("products", ours[0]))
-        stale = b'[{"objectID":"algosync-9-gone","consequence":{"params":{"query":"x"}}}]'
-        client.wait("products", client.save_rules("products", stale, 1))
+        like = content["products"]["rules"][ours[0]]
+        stale = {**like, "objectID": "algosync-9-gone", "conditions": [{"context": "algosync-gone"}]}
+        client.wait("products", client.save_rules("products", orjson.dumps([stale]), 1))
     mended = synced.sync()
     assert mended["pushed"]["families"] == {"rules": 2}
     assert synced.content() == content

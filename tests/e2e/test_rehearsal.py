@@ -130,12 +130,12 @@ def test_what_would_hold_a_sync_back_is_named(small):
 
 
 def test_the_command(small):
-    shown = small.command("sync", "--target", "mock", "--segment", "phones", "--user", "reader-1", "--hits", "5")
+    shown = small.call("sync", "--target", "mock", "--segment", "phones", "--user", "reader-1", "--hits", "5")
     assert shown.returncode == 0, shown.stderr
     assert "into the mock; nothing else was written" in " ".join(shown.stdout.split())
     assert "segment phones searches 'products' for ''" in shown.stdout
     assert "user reader-1 searches" in shown.stdout
-    asked = small.command("sync", "--target", "mock", "--query", "novel", "--json")
+    asked = small.call("sync", "--target", "mock", "--query", "novel", "--json")
     document = orjson.loads(asked.stdout)
     assert {found["query"] for found in document["searches"]} == {"novel"}
 
@@ -150,5 +150,5 @@ def test_the_command(small):
     ],
 )
 def test_wishes_that_cannot_be_met(small, arguments, code, what):
-    found = small.command("sync", *arguments)
+    found = small.call("sync", *arguments)
     assert (found.returncode, what in found.stderr) == (code, True), found.stderr

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from algosync.algolia.client import ReadClient, Target
+from algosync.algolia.client import ReadClient
+from algosync.algolia.target import Target
 from algosync.demo.story import STEPS, play, search_books
 from algosync.mock.server import MockServer
 from algosync.sync.stages import Silent

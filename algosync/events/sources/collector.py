@@ -7,7 +7,8 @@ may be forgotten is for others to say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -80,14 +81,11 @@ class CollectorSource:
             SourceError: The cursor is another source's.
             StoreError: The inbox cannot be read.
         """
-        place = Place.load(cursor, where=f"source {self.name}")
-        with open_state(self.url, self.directory, create=False, book=INBOX) as state:
-            inbox = Inbox(state)
-            identity = inbox.identity()
-            seq = place.seq if place.inbox == identity else 0
-            while rows := inbox.after(seq, self.batch_rows):
-                seq = rows[-1].seq
-                yield self._batch(rows, Place(inbox=identity, seq=seq))
+        with self._opened(cursor) as (inbox, begun):
+            place = begun
+            while rows := inbox.after(place.seq, self.batch_rows):
+                place = replace(begun, seq=rows[-1].seq)
+                yield self._batch(rows, place)
 
     def batches_of(self, tokens: Iterable[str], cursor: str | None) -> Iterator[RawBatch]:
         """Yield the events after `cursor` that name any of these tokens, or came from a token that does.
@@ -96,15 +94,11 @@ class CollectorSource:
             SourceError: The cursor is another source's.
             StoreError: The inbox cannot be read.
         """
-        place = Place.load(cursor, where=f"source {self.name}")
-        with open_state(self.url, self.directory, create=False, book=INBOX) as state:
-            inbox = Inbox(state)
-            identity = inbox.identity()
-            seq = place.seq if place.inbox == identity else 0
+        with self._opened(cursor) as (inbox, begun):
             named = set(tokens)
-            named |= {one.event["userToken"] for one in inbox.of_tokens(named, seq)}
-            if rows := inbox.of_tokens(named, seq):
-                yield self._batch(rows, Place(inbox=identity, seq=rows[-1].seq))
+            named |= {one.event["userToken"] for one in inbox.of_tokens(named, begun.seq)}
+            if rows := inbox.of_tokens(named, begun.seq):
+                yield self._batch(rows, replace(begun, seq=rows[-1].seq))
 
     def drop(self, cursor: str, received_before: datetime | None = None) -> int:
         """Forget the events up to a cursor.
@@ -120,6 +114,15 @@ class CollectorSource:
         with open_state(self.url, self.directory, create=True, book=INBOX) as state:
             inbox = Inbox(state)
             return inbox.drop(place.seq, received_before) if inbox.identity() == place.inbox else 0
+
+    @contextmanager
+    def _opened(self, cursor: str | None) -> Iterator[tuple[Inbox, Place]]:
+        """The inbox, and where to go on in it: at the cursor, or at the beginning where that is of another inbox."""
+        place = Place.load(cursor, where=f"source {self.name}")
+        with open_state(self.url, self.directory, create=False, book=INBOX) as state:
+            inbox = Inbox(state)
+            identity = inbox.identity()
+            yield inbox, place if place.inbox == identity else Place(inbox=identity)
 
     def _batch(self, collected: list[Collected], place: Place) -> RawBatch:
         rows: list[dict[str, Any]] = []

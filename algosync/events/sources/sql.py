@@ -24,6 +24,7 @@ from algosync.errors import ConfigError, SourceError
 from algosync.events.sources import arrays
 from algosync.events.sources.base import RawBatch
 from algosync.events.sources.marks import digest
+from algosync.events.sources.times import earlier
 
 _log = structlog.get_logger(__name__)
 
@@ -253,7 +254,7 @@ def _since(source: SqlSource, value: Any) -> Any:
         return value - source.lookback
     if isinstance(value, str):
         try:
-            return _earlier(value, source.lookback)
+            return earlier(value, source.lookback)
         except ValueError:
             pass
     raise ConfigError(
@@ -261,12 +262,6 @@ def _since(source: SqlSource, value: Any) -> Any:
         where=f"source {source.name}",
         hint="Leave lookback out or name another cursor_column",
     )
-
-
-def _earlier(text: str, lookback: timedelta) -> str:
-    moment = datetime.fromisoformat(text) - lookback
-    made = moment.isoformat(sep="T" if "T" in text else " ", timespec="microseconds" if "." in text else "auto")
-    return made.replace("+00:00", "Z") if text.endswith("Z") else made
 
 
 def _warn_of_nulls(source: SqlSource, connection: Any) -> None:

@@ -1,16 +1,9 @@
 // A page with the less common widgets of InstantSearch.js: several indices, facets in an order that the index states,
 // hits without pages, rule contexts made from refinements, records like one that is given, trending brands.
 /* global instantsearch */
-const asked = new URLSearchParams(location.search);
-const [host, port] = asked.get('host').split(':');
-const like = asked.get('like');
-const { liteClient } = window['algoliasearch/lite'];
-const { widgets } = instantsearch;
+import { asked, searchClient, widgets } from './algolia.js';
 
-const searchClient = liteClient(asked.get('app'), asked.get('key'), {
-  hosts: [{ url: host, port: Number(port), protocol: 'http', accept: 'readWrite' }],
-  timeouts: { connect: 20_000, read: 20_000, write: 20_000 },
-});
+const like = asked.get('like');
 // The widget infiniteHits breaks when it is rendered before the first hits are there: on a stalled search, and when
 // recommendations come first.
 const search = instantsearch({ indexName: 'products', searchClient, stalledSearchDelay: 60_000 });

@@ -1,22 +1,9 @@
-// A small shop whose searches are personalized by /algosync.js, which comes from another origin. The address tells where
-// Algolia (`host`, `app`, `key`) and the API (`api`, `public` or `visitor`) are; `own` holds parameters of the page's.
-/* global instantsearch */
-const asked = new URLSearchParams(location.search);
-const [host, port] = asked.get('host').split(':');
-const api = asked.get('api');
-const { liteClient } = window['algoliasearch/lite'];
-const { widgets } = instantsearch;
-const searchClient = liteClient(asked.get('app'), asked.get('key'), {
-  hosts: [{ url: host, port: Number(port), protocol: 'http', accept: 'readWrite' }],
-  timeouts: { connect: 20_000, read: 20_000, write: 20_000 },
-});
+// A small shop whose searches are personalized by /algosync.js, which comes from another origin. In its address `api` and
+// `public` or `visitor` tell where the API is and how it is asked; `own` holds parameters of the page's.
+import { algolia, asked, card, searchOf, shelf, widgets } from './algolia.js';
 
-const search = instantsearch({
-  indexName: 'products',
-  searchClient,
-  insights: { insightsClient: window.aa, insightsInitParams: { host: `http://${host}:${port}` } },
-  future: { preserveSharedStateOnUnmount: true },
-});
+const api = asked.get('api');
+const search = searchOf();
 const keys = asked.get('visitor')?.split(',');
 window.shop = { search, experiences: [], renewed: 0 };
 
@@ -26,7 +13,7 @@ function personalize({ algosync, middleware }) {
     publicKey: asked.get('public') ?? undefined,
     visitorKey: keys && (async () => keys[window.shop.renewed++]),
     wait: asked.has('wait') ? Number(asked.get('wait')) : undefined,
-    algolia: { appId: asked.get('app'), apiKey: asked.get('key'), host: `http://${host}:${port}` },
+    algolia,
   });
   search.use(
     middleware(shop, {
@@ -42,21 +29,14 @@ function personalize({ algosync, middleware }) {
     }),
   );
   if (asked.has('account')) shop.identify(asked.get('account'));
-  const toggle = document.querySelector('#toggle');
+  const toggle = Object.assign(document.createElement('input'), { id: 'toggle', type: 'checkbox' });
+  document.querySelector('#control').append(toggle, ' For you');
   toggle.checked = shop.consent() === 'for_you';
   toggle.addEventListener('change', () => shop.consent(toggle.checked ? 'for_you' : 'not_personalized'));
   window.shop.shop = shop;
 }
 
-const item = (hit, { html, sendEvent }) => html`
-  <article data-id="${hit.objectID}">
-    <a class="name" onClick=${() => sendEvent('click', hit, 'Product Clicked')}>${hit.name}</a>
-    <div>${hit.brand} · ${hit.price} €</div>
-    <button onClick=${() => buy(hit)}>Buy</button>
-  </article>
-`;
-
-const buy = (hit) =>
+const item = card('Buy', (hit) =>
   window.shop.shop?.send({
     eventType: 'conversion',
     eventSubtype: 'purchase',
@@ -67,15 +47,13 @@ const buy = (hit) =>
     currency: 'EUR',
     value: hit.price,
     orderID: 'order-1',
-  });
+  }),
+);
 
 search.addWidgets([
   widgets.configure({ hitsPerPage: 8, ...JSON.parse(asked.get('own') ?? '{}') }),
-  widgets.searchBox({ container: '#search', placeholder: 'Search products' }),
-  widgets.stats({ container: '#stats' }),
+  ...shelf(item),
   widgets.refinementList({ container: '#brands', attribute: 'brand' }),
-  widgets.hits({ container: '#hits', templates: { item } }),
-  widgets.pagination({ container: '#pages' }),
 ]);
 if (asked.has('product')) {
   search.addWidgets([

@@ -1,11 +1,8 @@
-// A small shop on InstantSearch.js, as its documentation builds one. Where the application runs stands in the address:
-// ?host=127.0.0.1:1234&app=…&key=…, with `product` for the page of one product and `user` for a known visitor.
-/* global instantsearch */
-const asked = new URLSearchParams(location.search);
-const [host, port] = asked.get('host').split(':');
+// A small shop on InstantSearch.js, as its documentation builds one. In its address `product` makes it the page of one
+// product and `user` names a known visitor.
+import { asked, card, searchOf, shelf, widgets } from './algolia.js';
+
 const product = asked.get('product');
-const { liteClient } = window['algoliasearch/lite'];
-const { widgets } = instantsearch;
 
 const VISITORS = {
   anyone: {},
@@ -14,38 +11,15 @@ const VISITORS = {
   camper: { ruleContexts: ['seg_camper'] },
 };
 
-const search = instantsearch({
-  indexName: 'products',
-  searchClient: liteClient(asked.get('app'), asked.get('key'), {
-    hosts: [{ url: host, port: Number(port), protocol: 'http', accept: 'readWrite' }],
-    timeouts: { connect: 20_000, read: 20_000, write: 20_000 },
+const search = searchOf(asked.get('user'));
+const item = card('Add to cart', (hit, sendEvent) =>
+  sendEvent('conversion', hit, 'Product Added To Cart', {
+    eventSubtype: 'addToCart',
+    objectData: [{ queryID: hit.__queryID, price: hit.price, quantity: 1 }],
+    currency: 'EUR',
+    value: hit.price,
   }),
-  insights: {
-    insightsClient: window.aa,
-    insightsInitParams: { host: `http://${host}:${port}`, userToken: asked.get('user') ?? undefined },
-  },
-  future: { preserveSharedStateOnUnmount: true },
-});
-
-const item = (hit, { html, components, sendEvent }) => html`
-  <article data-id="${hit.objectID}">
-    <a class="name" onClick=${() => sendEvent('click', hit, 'Product Clicked')}>
-      ${components ? components.Highlight({ hit, attribute: 'name' }) : hit.name}
-    </a>
-    <div>${hit.brand} · ${hit.price} €</div>
-    <button
-      onClick=${() =>
-        sendEvent('conversion', hit, 'Product Added To Cart', {
-          eventSubtype: 'addToCart',
-          objectData: [{ queryID: hit.__queryID, price: hit.price, quantity: 1 }],
-          currency: 'EUR',
-          value: hit.price,
-        })}
-    >
-      Add to cart
-    </button>
-  </article>
-`;
+);
 
 const recommended = (container, title) => ({
   container,
@@ -56,8 +30,7 @@ let visitor = widgets.configure({ hitsPerPage: 8, ...VISITORS.anyone });
 
 search.addWidgets([
   visitor,
-  widgets.searchBox({ container: '#search', placeholder: 'Search products' }),
-  widgets.stats({ container: '#stats' }),
+  ...shelf(item),
   widgets.hierarchicalMenu({ container: '#categories', attributes: ['categories.lvl0', 'categories.lvl1'] }),
   widgets.refinementList({ container: '#brands', attribute: 'brand', searchable: true }),
   widgets.rangeInput({ container: '#price', attribute: 'price' }),
@@ -67,8 +40,6 @@ search.addWidgets([
     container: '#notice',
     templates: { default: ({ items }, { html }) => items.map(({ banner }) => html`<p>${banner}</p>`) },
   }),
-  widgets.hits({ container: '#hits', templates: { item } }),
-  widgets.pagination({ container: '#pages' }),
   widgets.trendingItems({ ...recommended('#trending', 'Trending'), limit: 3 }),
 ]);
 
@@ -86,7 +57,8 @@ if (product) {
   ]);
 }
 
-const choice = document.querySelector('#visitor');
+const choice = Object.assign(document.createElement('select'), { id: 'visitor' });
+document.querySelector('#control').append('Visitor ', choice);
 choice.append(...Object.keys(VISITORS).map((name) => new Option(name)));
 choice.addEventListener('change', () => {
   search.removeWidgets([visitor]);

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
 import pytest
 import stamina
 
-from algosync.algolia.client import Target
+from algosync.algolia.target import Target
 
 
 @dataclass
@@ -26,13 +24,9 @@ class Asked:
 class Scripted:
     """Answers in turn; the last one is repeated. None closes the connection without an answer."""
 
-    server: ThreadingHTTPServer
+    url: str = ""
     answers: deque = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     @property
     def target(self) -> Target:
@@ -42,7 +36,8 @@ class Scripted:
         """Each answer is a JSON value (200), None, or (status, body, headers)."""
         self.answers = deque(answers)
 
-    def next(self):
+    def answer(self, verb, path, headers, body):
+        self.asked.append(Asked(verb, path, dict(headers), body))
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if answer is None or isinstance(answer, tuple):
             return answer
@@ -50,42 +45,10 @@ class Scripted:
 
 
 @pytest.fixture
-def server():
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # otherwise each answer waits 40 ms for an acknowledgement
-
-        def log_message(self, *args) -> None:
-            pass
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            scripted.asked.append(Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            answer = scripted.next()
-            if answer is None:
-                self.close_connection = True
-                return
-            status, content, headers = answer
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if "content-type" not in headers:
-                self.send_header("content-type", "application/json; charset=UTF-8")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    scripted = Scripted(httpd)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield scripted
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+def server(answering):
+    scripted = Scripted()
+    with answering(scripted.answer) as scripted.url:
+        yield scripted
 
 
 @pytest.fixture(autouse=True)

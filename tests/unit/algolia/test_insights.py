@@ -8,8 +8,8 @@ from algoliasearch.http.transporter_sync import EchoTransporterSync
 from algoliasearch.insights.client import InsightsClientSync
 from algoliasearch.insights.config import InsightsConfig
 
-from algosync.algolia.client import Target
 from algosync.algolia.insights import InsightsClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError, AlgoliaUnavailableError, ConfigError
 
 VIEW = {"eventType": "view", "eventName": "Gesehen", "index": "products", "userToken": "u1", "objectIDs": ["ü"]}

@@ -16,7 +16,8 @@ from algoliasearch.search.config import SearchConfig
 
 from algosync.algolia import calls, wire
 from algosync.algolia.answers import retry_after
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError, AlgoliaUnavailableError, ConfigError
 
 KEY = "secret-key-4711"
@@ -349,3 +350,34 @@ def test_the_password_of_a_host_is_refused_and_not_repeated(url):
 
     assert "hunter2" not in "".join(traceback.format_exception_only(caught.value))
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_write_goes_to_one_host_and_the_next_write_to_the_next(server, answering):
+    asked = []
+
+    def broken(verb, path, headers, body):
+        asked.append(path)
+        return 500, b'{"message":"oops"}', {}
+
+    server.will({"taskID": 3})
+    with answering(broken) as url, WriteClient(Target(app_id="APP", hosts=(url, server.url)), KEY) as client:
+        with pytest.raises(AlgoliaUnavailableError, match="oops"):
+            client.batch("i", b'{"requests":[]}', 1)
+        assert (len(asked), len(server.asked)) == (1, 0)
+
+        assert client.batch("i", b'{"requests":[]}', 1) == 3
+        assert (len(asked), len(server.asked)) == (1, 1)
+
+
+def test_a_write_that_never_left_is_tried_again(server):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{free.getsockname()[1]}"
+    server.will({"taskID": 3})
+
+    with WriteClient(Target(app_id="APP", hosts=(dead, server.url)), KEY) as client:
+        assert client.batch("i", b'{"requests":[]}', 1) == 3
+    with WriteClient(Target(app_id="APP", hosts=(dead,)), KEY) as client:
+        with pytest.raises(AlgoliaUnavailableError, match="no connection") as caught:
+            client.batch("i", b'{"requests":[]}', 1)
+        assert caught.value.undone

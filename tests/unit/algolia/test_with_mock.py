@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from algosync.algolia.access import storefront_can_read
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
 from algosync.algolia.reader import products, versions
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError
 from algosync.mock.server import MockAlgolia, MockServer
 

@@ -90,6 +90,22 @@ def test_everything_left_out_is_counted_with_its_reason():
     assert catalog.read == 8
 
 
+def test_what_no_database_of_ours_keeps_is_left_out_and_counted():
+    rules = CatalogRules(group="model", facets={"brand": FacetRule(attribute="brand")})
+    catalog = _build(
+        {"objectID": "a\0"},
+        {"objectID": "a", "brand": ["Ac\0me", "Acme"], "model": "m\0"},
+        rules=rules,
+    )
+    assert {d.reason: (d.count, d.example) for d in catalog.dropped} == {
+        "id with the character NUL": (1, "record 1"),
+        "brand: value with the character NUL": (1, "a"),
+        "model: value with the character NUL": (1, "a"),
+    }
+    assert catalog.object_id.to_pylist() == catalog.group.to_pylist() == ["a"]
+    assert _facets(catalog, 0) == [("brand", "Acme")]
+
+
 def test_sensitive_values_are_withheld_and_counted():
     rules = CatalogRules(facets={"categories": FacetRule(attribute="categories", never=("Health/*",))})
     catalog = _build(

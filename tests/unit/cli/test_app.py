@@ -32,7 +32,7 @@ def test_the_version(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["sing"], ["sync", "--fast"], ["explain"], ["sync", "--only", "blue"], ["quarantine", "show", "x"]]
+    "arguments", [["sing"], ["sync", "--fast"], ["explain"], ["sync", "--only", "blue"], ["quarantine", "show"]]
 )
 def test_wrong_usage_is_exit_code_2_and_no_word_on_stdout(run, arguments):
     done = run(*arguments)

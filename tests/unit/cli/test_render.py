@@ -9,7 +9,7 @@ import pytest
 import structlog
 from rich.console import Console
 
-from algosync.cli import render
+from algosync.cli import quarantine, render
 from algosync.errors import ConfigError
 
 
@@ -71,12 +71,15 @@ def test_programs_see_no_progress(capsys):
     assert (out, err) == ("", "Pulling …\n")
 
 
-@pytest.mark.parametrize("total", [0, 1])
-def test_the_quarantine(capsys, total):
+@pytest.mark.parametrize(("total", "payloads"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_the_quarantine(capsys, total, payloads):
     row = {"id": 1234, "source": "web", "position": "f:2", "field": None, "reason": "too [old]"}
     counted = [{"source": "web", "reason": "too [old]", "rows": 1}]
-    render.quarantine_list({"total": total, "rows": [row] * total, "reasons": counted * total})
+    refused = {"name": "related/products/p1", "reason": "too [big]", "at": "2026-11-23T10:00:00+00:00"}
+    rows = {"total": total, "rows": [row] * total, "reasons": counted * total}
+    quarantine.show_list({**rows, "payloads_total": payloads, "payloads": [refused] * payloads})
     shown = capsys.readouterr().out
-    assert ("The quarantine is empty." in shown) is (total == 0)
+    assert ("The quarantine is empty." in shown) is (total == payloads == 0)
     assert ("too [old]" in shown) is (total == 1)
+    assert ("too [big]" in shown) is (payloads == 1)
     assert "1,234" not in shown  # a number to type in

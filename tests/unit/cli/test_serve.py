@@ -19,18 +19,18 @@ REPORT: dict[str, Any] = {
 
 
 def test_where_it_listens_and_from_what(capsys: pytest.CaptureFixture[str]) -> None:
-    _ready(json=False)(REPORT)
+    _ready(REPORT)
     told = capsys.readouterr()
     assert "http://127.0.0.1:8300" in told.out
     assert "Generation 3" in told.out
     assert told.err == ""
     assert "Insights" not in told.out
-    _ready(json=False)({**REPORT, "forwarding": {"on": True, "segment": False}})
+    _ready({**REPORT, "forwarding": {"on": True, "segment": False}})
     assert "Events are forwarded to Algolia Insights" in capsys.readouterr().out
 
 
 def test_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    _ready(json=False)({**REPORT, "keys": False, "generation": None, "problems": ("there is no snapshot yet",)})
+    _ready({**REPORT, "keys": False, "generation": None, "problems": ("there is no snapshot yet",)})
     told = capsys.readouterr()
     assert "Generation" not in told.out
     assert "there is no snapshot yet" in told.err

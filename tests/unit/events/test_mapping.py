@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algosync.errors import ConfigError, SourceError
-from algosync.events.mapping import Canonical, ColumnRef, EventMapping, apply, hashed, safe
+from algosync.events.mapping import Canonical, ColumnRef, EventMapping, apply
 from algosync.events.schema import FIELDS
 from algosync.events.sources import arrays
 from algosync.events.sources.base import BadRow, RawBatch
 from algosync.events.sources.explode import Explode
+from algosync.events.transforms import hashed, safe
 
 BASIC = {"timestamp": "at", "user_token": "who", "event_type": "what"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from algosync.errors import StoreError
 from algosync.events.clean import clean
-from algosync.events.quarantine import Which, counts, held, listed, resolve, shown
+from algosync.events.quarantine import Which, counts, held, listed, shown
 from algosync.events.rules import CleanRules
 from algosync.events.schema import PRODUCT_REFS
 from algosync.events.writer import CommittingWriter
@@ -87,15 +87,6 @@ def test_rows_that_were_taken_apart_are_tried_as_one(state, take_in):
     assert held(state, "shop").positions == ("a#1", "a#2", "b#1#12")
     assert held(state, "shop", steps=1).positions == ("a", "b#1")
     assert held(state, "shop", steps=2).positions == ("a", "b")
-
-
-def test_rows_are_closed_by_hand_and_stay_closed(state, take_in):
-    take_in([NO_PRICE, NO_USER])
-    first = listed(state, Which())[0]
-    assert resolve(state, [first.id, first.id + 99]) == 1
-    assert resolve(state, [first.id]) == 0
-    take_in([NO_PRICE])
-    assert shown(state, first.id).status == "resolved"
 
 
 def test_a_refused_batch_leaves_its_rejected_rows_and_nothing_else(con, state, batch):

@@ -21,14 +21,14 @@ VIEW = {"eventType": "view", "eventName": "Seen", "index": "products", "userToke
 
 
 @pytest.fixture
-def inbox(tmp_path):
-    with open_state("sqlite", tmp_path, create=True, book=INBOX) as state:
+def inbox(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True, book=INBOX) as state:
         yield Inbox(state)
 
 
 @pytest.fixture
-def source(tmp_path):
-    return CollectorSource(name="web", url="sqlite", directory=tmp_path)
+def source(state_url, tmp_path):
+    return CollectorSource(name="web", url=state_url, directory=tmp_path)
 
 
 def canonical(source, cursor=None):
@@ -79,9 +79,9 @@ def test_events_of_one_batch_may_be_of_all_kinds(source, inbox):
     assert [row["event_type"] for row in rows] == ["view", "view", "pageview", "view"]
 
 
-def test_the_inbox_is_read_in_batches(tmp_path, inbox):
+def test_the_inbox_is_read_in_batches(state_url, tmp_path, inbox):
     inbox.append([VIEW] * 7, NOW)
-    source = CollectorSource(name="web", url="sqlite", directory=tmp_path, batch_rows=3)
+    source = CollectorSource(name="web", url=state_url, directory=tmp_path, batch_rows=3)
     batches = list(source.batches(None))
     assert [batch.table.num_rows for batch in batches] == [3, 3, 1]
     assert list(source.batches(batches[-1].cursor)) == []

@@ -12,7 +12,7 @@ from algosync.payloads.encode import OpaqueIds
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.actions import parse_actions
 from algosync.profiles.definitions import parse_segments
-from algosync.sync.payloads import action_boosts, own_boosts
+from algosync.sync.boosts import action_boosts, own_boosts
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FACETS = ("algosync.price_band", "brand", "categories")

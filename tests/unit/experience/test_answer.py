@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
+from algosync.algolia.target import Target
 from algosync.demo.feed import feed
 from algosync.experience.answer import answer
 from algosync.experience.question import CONTEXTS_MAX, Known, Question

@@ -433,3 +433,10 @@ def test_snapshot_and_restore(client, algolia):
     assert algolia.content() == before
     assert client.list_indices().to_dict() == listed
     assert client.search_single_index("products", {"query": ""}).hits[0].to_dict()["v"] == 1
+
+
+@pytest.mark.parametrize(("host", "reached"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")])
+def test_it_listens_where_it_is_told(host, reached):
+    with MockServer(host=host) as server:
+        assert server.url == f"http://{reached}:{server.port}"
+        assert httpx.get(f"{server.url}/1/isalive", trust_env=False).status_code == 200

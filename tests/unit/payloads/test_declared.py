@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algosync.payloads.declared import declared_facets, inert_reasons, missing_declarations, undeclared
+from algosync.payloads.declared import (
+    declared_facets,
+    inert_reasons,
+    is_own_declaration,
+    missing_declarations,
+    undeclared,
+)
 
 
 def test_modifiers_are_taken_off() -> None:
@@ -54,3 +60,16 @@ def test_settings_that_make_filters_inert(settings, words) -> None:
     found = inert_reasons(settings)
     assert len(found) == len(words)
     assert all(word in reason for word, reason in zip(words, found, strict=True))
+
+
+@given(
+    theirs=st.lists(
+        st.sampled_from(["brand", "searchable(algosync.boosts)", "filterOnly(algosync_x)", "filterOnly(c)"])
+    ),
+    needed=st.sets(st.sampled_from(["algosync.boosts", "algosync.on_sale", "brand"])),
+)
+def test_what_setup_adds_and_nothing_else_is_our_own(theirs, needed) -> None:
+    after = missing_declarations({"attributesForFaceting": theirs}, needed)
+
+    assert [entry for entry in after if not is_own_declaration(entry)] == theirs
+    assert not is_own_declaration("filterOnly(algosync.boosts")

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from algosync.errors import AlgosyncError
-from algosync.payloads.hysteresis import by_person, integer_table, integers
+from algosync.payloads.batch_hysteresis import by_person, integer_table
+from algosync.payloads.hysteresis import integers
 
 scores = st.floats(0, 20) | st.integers(0, 200).map(lambda tenth: tenth / 10)
 

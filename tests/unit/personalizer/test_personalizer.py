@@ -78,7 +78,7 @@ def run(request, mock, api):
         return asyncio.run(call())
 
     def made_with(options):
-        return {"experience": api.url, "key": "admin", "budget_s": 2.0, **(options or {})}
+        return {"url": api.url, "key": "admin", "budget_s": 2.0, **(options or {})}
 
     return sync if request.param == "sync" else awaited
 
@@ -146,7 +146,7 @@ def test_what_the_caller_says_of_token_and_personalization_stands(run, mock):
 def test_a_search_never_fails_because_personalization_is_down(run, mock, api, trouble):
     options = {}
     if trouble == "down":
-        options = {"experience": "http://127.0.0.1:9"}
+        options = {"url": "http://127.0.0.1:9"}
     elif trouble == "slow":
         api.delay, options = 20.0, {"budget_s": 0.08}
     elif trouble == "broken":
@@ -205,7 +205,7 @@ def test_several_searches_in_one_request(run, mock, api):
 
 
 def test_who_chose_not_to_be_personalized_is_not_by_algolia_either_when_the_api_is_down(run, mock):
-    down = {"url": "http://127.0.0.1:9", "experience": None}
+    down = {"url": "http://127.0.0.1:9"}
     for told in ({"user_token": "u-1"}, {"user_token": None}, {"user_token": "a token that cannot be asked about" * 9}):
         run("search", "products", "tv", consent="not_personalized", options=down, **told)
         assert sent(mock) == {"query": "tv", "enablePersonalization": False}
@@ -229,12 +229,13 @@ def test_the_parameters_of_several_searches(run, mock):
     assert not list(mock.requests)
 
 
-def test_whom_to_ask_is_said_once(mock):
-    waits = SearchClientSync.create_with_config(config(mock, SearchConfig))
-    for said in ({}, {"url": "http://127.0.0.1:9", "experience": "http://127.0.0.1:9"}):
-        with pytest.raises(ConfigError, match="said once"):
-            Personalizer(waits, **said)
-    waits.close()
+@pytest.mark.parametrize("kind", KINDS)
+def test_whom_to_ask_is_said_once(kind):
+    made = Personalizer if kind == "sync" else AsyncPersonalizer
+    with pytest.raises(ConfigError, match="not said where"):
+        made(Fake(kind, found={}, recommended={}))
+    with pytest.raises(ConfigError, match="not from both"):
+        made(Fake(kind, found={}, recommended={}), url="http://127.0.0.1:9", experience=lambda _: {})
 
 
 def test_parameters_alone_for_a_call_of_ones_own(run, mock):
@@ -342,11 +343,11 @@ def related(kind, api, **answers):
     client = Fake(kind, **answers)
     asked = {"user_token": "u-1", "maxRecommendations": 2}
     if kind == "sync":
-        with Personalizer(client, client, experience=api.url, key="admin") as personalizer:
+        with Personalizer(client, client, url=api.url, key="admin") as personalizer:
             return personalizer.related_products("products", "tv-1", **asked)
 
     async def call():
-        async with AsyncPersonalizer(client, client, experience=api.url, key="admin") as personalizer:
+        async with AsyncPersonalizer(client, client, url=api.url, key="admin") as personalizer:
             return await personalizer.related_products("products", "tv-1", **asked)
 
     return asyncio.run(call())
@@ -380,9 +381,9 @@ def test_products_that_cannot_be_fetched_cost_none_of_algolias(api, kind):
 def test_clients_of_the_other_kind_are_refused_at_once(mock):
     waits = SearchClientSync.create_with_config(config(mock, SearchConfig))
     with pytest.raises(ConfigError, match="SearchClientSync does not go with AsyncPersonalizer"):
-        AsyncPersonalizer(waits, experience="http://127.0.0.1:9")
+        AsyncPersonalizer(waits, url="http://127.0.0.1:9")
     with pytest.raises(ConfigError, match="SearchClient does not go with Personalizer"):
-        Personalizer(SearchClient("A", "B"), experience="http://127.0.0.1:9")
+        Personalizer(SearchClient("A", "B"), url="http://127.0.0.1:9")
     with (
         pytest.raises(ConfigError, match="no client to ask Recommend with"),
         Personalizer(waits, experience=lambda _: {}) as personalizer,
@@ -394,14 +395,14 @@ def test_clients_of_the_other_kind_are_refused_at_once(mock):
 def test_a_visitors_key_opens_that_visitor_and_nobody_else(mock):
     waits = SearchClientSync.create_with_config(config(mock, SearchConfig))
     secrets = ["n" * 40, "o" * 40]
-    with Personalizer(waits, experience="http://127.0.0.1:9", visitor_secrets=secrets) as personalizer:
+    with Personalizer(waits, url="http://127.0.0.1:9", visitor_secrets=secrets) as personalizer:
         key = personalizer.visitor_key("u-1", timedelta(hours=1))
     claims = keys.verify(key, secrets=["n" * 40], now=wall_clock())
     assert claims.user_token == "u-1"
     assert claims.expires - claims.issued == timedelta(hours=1)
     with (
         pytest.raises(ConfigError, match="no secret"),
-        Personalizer(waits, experience="http://127.0.0.1:9") as personalizer,
+        Personalizer(waits, url="http://127.0.0.1:9") as personalizer,
     ):
         personalizer.visitor_key("u-1", timedelta(hours=1))
     waits.close()
@@ -410,7 +411,7 @@ def test_a_visitors_key_opens_that_visitor_and_nobody_else(mock):
 def test_no_secret_is_shown(mock):
     waits = SearchClientSync.create_with_config(config(mock, SearchConfig))
     secret = "n" * 40
-    with Personalizer(waits, experience="http://127.0.0.1:9", key="hush", visitor_secrets=[secret]) as personalizer:
+    with Personalizer(waits, url="http://127.0.0.1:9", key="hush", visitor_secrets=[secret]) as personalizer:
         shown = f"{personalizer!r} {personalizer._signing!r} {personalizer._api!r}"
     waits.close()
     assert "hush" not in shown

@@ -147,3 +147,18 @@ def test_problems_are_told_at_once_and_ids_must_differ(segments):
     with pytest.raises(ConfigError, match="3 problems") as caught:
         parse_actions({"a b": {"effect": MESSAGE}, "a.b": {"effect": MESSAGE}, "c": 3}, segments=segments)
     assert 'its slug "a-b" is that of "a b" too' in str(caught.value)
+
+
+def test_an_action_of_the_effect_webhook_never_fires_in_an_answer_and_says_why(firing):
+    fired, reason = firing({"effect": {"webhook": {"template": "hello"}}})
+    assert not fired
+    assert "told by webhook" in reason
+
+
+def test_an_action_of_the_effect_webhook_has_data_and_no_place(segments):
+    (action,) = parse_actions({"a": {"effect": {"webhook": {"template": "hello"}}}}, segments=segments).items
+    assert (action.effect, action.data) == ("webhook", {"template": "hello"})
+    with pytest.raises(ConfigError, match=r"a\.where: a webhook is told by a run"):
+        parse_actions({"a": {"effect": {"webhook": {}}, "where": "home"}}, segments=segments)
+    with pytest.raises(ConfigError, match=r"a\.effect: 2 effects; allowed: exactly one of"):
+        parse_actions({"a": {"effect": {"webhook": {}, "data": {}}}}, segments=segments)

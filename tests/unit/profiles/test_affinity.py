@@ -9,18 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.errors import ConfigError
-from algosync.profiles.affinity import (
-    AffinityRules,
-    aged,
-    arithmetic,
-    combine,
-    landmark_of,
-    overall,
-    scores,
-    sums,
-    top_scores,
-)
+from algosync.profiles.affinity import AffinityRules, landmark_of
+from algosync.profiles.batch_affinity import arithmetic, combine, overall, scores, sums, top_scores
 from algosync.profiles.identity import identify
+from algosync.profiles.moments import month_start
 
 WEIGHTS = {"view": 1, "click": 3, "add_to_cart": 10, "purchase": 30}
 FACETS = ("brand", "colour")
@@ -52,6 +44,12 @@ def by_key(rows, table, column="sum"):
     return {key[:-1]: key[-1] for key in rows(table, "person", "facet", "value", column)}
 
 
+def points(rows, table):
+    """What sums that landed at MONTH amount to at AS_OF."""
+    halves = (AS_OF.timestamp() - month_start(MONTH)) / (RULES.half_life_days * 86_400)
+    return {key: total * 2**-halves for key, total in by_key(rows, table).items()}
+
+
 def test_sums_of_views_and_purchases_halve_with_age(log, item_values, rows):
     events = identify(
         log(
@@ -61,9 +59,9 @@ def test_sums_of_views_and_purchases_halve_with_age(log, item_values, rows):
             {"object": 2, "at": AS_OF, "kind": "conversion"},
         )
     )
-    found = by_key(rows, aged(sums(events, item_values(CATALOG), RULES, landmark=MONTH), RULES, as_of=AS_OF), "points")
+    found = points(rows, sums(events, item_values(CATALOG), RULES, landmark=MONTH))
     expected = {"Apple": 16.0, "Sony": 0.25, "black": 16.25, "white": 16.0}
-    assert {value: points for (_, _, value), points in found.items()} == pytest.approx(expected, rel=1e-12)
+    assert {value: total for (_, _, value), total in found.items()} == pytest.approx(expected, rel=1e-12)
 
 
 def test_scores_are_relative_to_the_largest_and_ties_go_by_value(log, item_values, rows):
@@ -125,12 +123,14 @@ def test_sums_of_any_parts_in_any_order_are_the_sums_of_the_whole(log, item_valu
 
 @few
 @given(events_lists, st.sampled_from([1.0, 7.5, 30.0]))
-def test_a_half_life_later_everything_counts_half(log, item_values, rows, written, half_life):
+def test_what_is_a_half_life_older_counts_half(log, item_values, rows, written, half_life):
     rules = AffinityRules(weights=WEIGHTS, facets=FACETS, half_life_days=half_life)
-    table = sums(identify(log(*written)), item_values(CATALOG), rules, landmark=MONTH)
-    now = by_key(rows, aged(table, rules, as_of=AS_OF), "points")
-    then = by_key(rows, aged(table, rules, as_of=AS_OF + timedelta(days=half_life)), "points")
-    assert {key: points * 2 for key, points in then.items()} == pytest.approx(now, rel=1e-9)
+    earlier = [{**row, "at": row["at"] - timedelta(days=half_life)} for row in written]
+    now, then = (
+        by_key(rows, sums(identify(log(*events)), item_values(CATALOG), rules, landmark=MONTH))
+        for events in (written, earlier)
+    )
+    assert {key: total * 2 for key, total in then.items()} == pytest.approx(now, rel=1e-9)
 
 
 @few
@@ -149,7 +149,7 @@ def test_scores_stay_within_bounds_and_the_fast_way_agrees(log, item_values, row
 @given(events_lists)
 def test_the_arithmetic_adds_up_to_what_is_shown(log, item_values, rows, written):
     events, values = identify(log(*written)), item_values(CATALOG)
-    shown = by_key(rows, aged(sums(events, values, RULES, landmark=MONTH), RULES, as_of=AS_OF), "points")
+    shown = points(rows, sums(events, values, RULES, landmark=MONTH))
     behind = arithmetic(events, values, RULES, as_of=AS_OF)
     added = by_key(rows, behind.group_by("person", "facet", "value").agg(points=behind.points.sum()), "points")
     assert added == pytest.approx(shown, rel=1e-9)

@@ -16,15 +16,16 @@ from datetime import UTC, datetime
 import pytest
 
 from algosync.profiles.actions import Situation, fires, parse_actions
-from algosync.profiles.affinity import AffinityRules, landmark_of, overall, scores, sums
+from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_affinity import overall, scores, sums
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_segments import Known, memberships, person_of
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.definitions import parse_segments
-from algosync.profiles.facts import facts
 from algosync.profiles.identity import usable
 from algosync.profiles.returns import net_of_returns
-from algosync.profiles.segments import Known, memberships
-from algosync.profiles.verdicts import evaluate, person_of
-from algosync.profiles.visitors import visitors
+from algosync.profiles.verdicts import evaluate
 
 SEGMENTS = {
     "segment1": {

@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.errors import ConfigError
-from algosync.profiles.moments import (
-    epoch_day,
-    epoch_month,
-    epoch_seconds,
-    month_start,
-    month_starts,
-    months_of,
-    seconds_of,
-)
+from algosync.profiles.batch_moments import month_starts, months_of, seconds_of
+from algosync.profiles.moments import epoch_day, epoch_month, epoch_seconds, month_start
 
 moments = st.integers(0, 7 * 10**15).map(lambda us: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us))
 month_edges = st.builds(

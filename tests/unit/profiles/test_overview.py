@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algosync.profiles import overview
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.identity import identify
-from algosync.profiles.visitors import visitors
 
 DAY_0 = 20_513  # 1 March 2026
 

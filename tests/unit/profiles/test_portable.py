@@ -1,41 +1,27 @@
-"""The same expressions for DuckDB and Spark, and no I/O library behind them."""
+"""The same expressions for DuckDB and Spark."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import ibis
 import pytest
 from ibis.config import Config
 
-from algosync.profiles.affinity import AffinityRules, aged, arithmetic, combine, overall, scores, sums, top_scores
+from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_affinity import arithmetic, combine, overall, scores, sums, top_scores
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_readiness import readiness
+from algosync.profiles.batch_segments import Known, memberships
 from algosync.profiles.batch_tallies import Counts, documents, marks, parted
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.definitions import parse_segments
-from algosync.profiles.facts import add_facts, facts
-from algosync.profiles.identity import identify, left_out, standings, streams, usable
-from algosync.profiles.readiness import ReadinessRules, readiness
+from algosync.profiles.identity import identify, left_out, standings, usable
+from algosync.profiles.readiness import ReadinessRules
 from algosync.profiles.returns import net_of_returns, unmatched_returns
-from algosync.profiles.segments import Known, memberships
-from algosync.profiles.visitors import visitors
 
 AS_OF = datetime(2026, 4, 1, tzinfo=UTC)
-MODULES = (
-    *(
-        "actions",
-        "affinity",
-        "attributes",
-        "batch_tallies",
-        "conditions",
-        "definitions",
-        "facts",
-        "identity",
-        "moments",
-    ),
-    *("readiness", "reading", "returns", "segments", "streams", "tally", "tally_document", "verdicts", "visitors"),
-)
 
 
 class _Spark(Config):
@@ -74,15 +60,14 @@ def expressions() -> dict[str, ibis.Table]:
     )
     return {
         "left_out": left_out(events, as_of=AS_OF),
-        "streams": streams(events),
+        "identified": identify(events),
         "unmatched": unmatched_returns(used),
         "combined": combine(total, total, rules=rules, landmark=601),
-        "aged": aged(total, rules, as_of=AS_OF),
         "top": top_scores(net, values, rules, landmark=600, top=10),
         "overall": overall(total),
         "arithmetic": arithmetic(net, values, rules, as_of=AS_OF),
         "readiness": readiness(known.visitors, ReadinessRules()),
-        "facts": add_facts(counted, counted),
+        "facts": counted,
         "memberships": memberships(known, segments, as_of=AS_OF),
         "standings": stood,
         "marks": marks(parts.events),
@@ -96,11 +81,3 @@ def test_expressions_compile(monkeypatch, name, dialect):
     # What its Spark backend sets when it connects, which takes a Spark.
     monkeypatch.setattr(ibis.options, "pyspark", _Spark())
     assert "SELECT" in ibis.to_sql(expressions()[name], dialect=dialect)
-
-
-def test_no_io_library_is_loaded():
-    imports = "; ".join(f"import algosync.profiles.{name}" for name in MODULES)
-    check = "print(sorted({'duckdb', 'sqlalchemy', 'httpx', 'algoliasearch'} & set(sys.modules)))"
-    command = [sys.executable, "-c", f"import sys; {imports}; {check}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

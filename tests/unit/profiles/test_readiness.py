@@ -5,7 +5,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.profiles.readiness import Evidence, ReadinessRules, readiness, visitor_readiness
+from algosync.profiles.batch_readiness import readiness
+from algosync.profiles.readiness import Evidence, ReadinessRules, visitor_readiness
 
 RULES = ReadinessRules()
 FIELDS = ("active_seconds", "sessions", "events", "products", "values")

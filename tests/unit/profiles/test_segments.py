@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -9,13 +10,14 @@ from hypothesis import strategies as st
 
 from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_segments import Known, history, memberships, person_of, segment_scores
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.definitions import parse_segments
-from algosync.profiles.facts import MICRO, add_facts, facts
+from algosync.profiles.facts import MICRO
 from algosync.profiles.identity import usable
 from algosync.profiles.returns import net_of_returns
-from algosync.profiles.segments import Known, history, memberships, segment_scores
-from algosync.profiles.verdicts import evaluate, person_of, why
-from algosync.profiles.visitors import visitors
+from algosync.profiles.verdicts import evaluate, why
 
 AS_OF = datetime(2026, 4, 20, 12, tzinfo=UTC)
 FACETS = ("categories", "brand")
@@ -228,16 +230,16 @@ def test_batch_and_single_user_agree_on_everything(inside, written, conditions):
 @given(logs, st.integers(0, 30))
 def test_facts_add_up(log, item_values, rows, written, cut):
     segments = parse(a={"events": {"type": "view", "within_days": 3}}, b={"events": {"categories": "Books"}})
-    kept = [{**row, "quantity": 1} for row in written]
-    parts = [
-        facts(net_of_returns(usable(log(*part), as_of=AS_OF)), item_values(CATALOG), segments, as_of=AS_OF)
-        for part in (
-            [{**row, "auth": None} for row in kept],
-            [{**row, "auth": None} for row in kept[:cut]],
-            [{**row, "auth": None} for row in kept[cut:]],
-        )
-    ]
-    assert rows(add_facts(*parts[1:])) == rows(parts[0])
+    kept = [{**row, "quantity": 1, "auth": None} for row in written]
+
+    def counted(part):
+        net = net_of_returns(usable(log(*part), as_of=AS_OF))
+        found = rows(facts(net, item_values(CATALOG), segments, as_of=AS_OF))
+        return Counter({(*row[:3], place): amount for row in found for place, amount in enumerate(row[3:])})
+
+    added = counted(kept[:cut])
+    added.update(counted(kept[cut:]))
+    assert added == counted(kept)
 
 
 def test_facts_are_whole_millionths_by_day_only_for_windows(log, item_values, rows):

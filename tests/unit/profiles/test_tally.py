@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.profiles.affinity import AffinityRules, landmark_of, sums
-from algosync.profiles.affinity import scores as batch_scores
+from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
+from algosync.profiles.batch_affinity import scores as batch_scores
+from algosync.profiles.batch_affinity import sums
+from algosync.profiles.batch_facts import facts
+from algosync.profiles.batch_segments import Known, memberships
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.definitions import parse_segments
-from algosync.profiles.facts import facts
 from algosync.profiles.identity import known
 from algosync.profiles.returns import net_of_returns
-from algosync.profiles.segments import Known, memberships
 from algosync.profiles.tally import Step, Tally, add, evidence, person, scores, state, tally, visit
 from algosync.profiles.verdicts import evaluate
-from algosync.profiles.visitors import visitors
 
 RULES = AffinityRules(
     weights={"view": 1, "click": 3, "purchase": 30, "conversion": 0},

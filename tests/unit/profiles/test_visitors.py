@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.identity import identify
-from algosync.profiles.visitors import visitors
 
 
 def minutes(number: float) -> timedelta:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from algosync.algolia.client import Target, WriteClient
+from algosync.algolia.client import WriteClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError, ConfigError, RequestError, StoreError
 from algosync.mock.algolia import MockAlgolia
 from algosync.mock.server import MockServer
@@ -101,9 +102,12 @@ def test_before_the_first_run_there_is_nothing_to_tell_and_telling_makes_nothing
     shop = runtime()
     assert shop.status()["log"]["events"] == 0
     assert shop.status()["snapshot"] == {"schema": "3", "people": 0}
-    assert shop.quarantine_list(source=None, limit=5) == {"reasons": [], "rows": [], "total": 0}
+    empty = {"reasons": [], "rows": [], "total": 0, "payloads": [], "payloads_total": 0}
+    assert shop.quarantine_list(source=None, limit=5) == empty
     with pytest.raises(StoreError, match="no row 7 in quarantine"):
         shop.quarantine_show(7)
+    with pytest.raises(StoreError, match="nothing named 'related/products/1' is in quarantine"):
+        shop.quarantine_show("related/products/1")
     with pytest.raises(RequestError, match=r"no snapshot yet\. Run `algosync sync`"):
         shop.explain("anna")
     assert not (tmp_path / "state").exists()
@@ -135,7 +139,6 @@ def test_setup_adds_only_what_is_algosyncs_own_and_asks_first(runtime, server):
 
 
 def test_what_is_set_and_not_heeded_is_said(runtime):
-    shop = runtime('[schedule]\npull = "every 5 minutes"\n[rollout]\nusers = "50%"\n[push]\nprofiles = true\n')
+    shop = runtime('[rollout]\nusers = "50%"\n[push]\nprofiles = true\n')
     said = " ".join(shop.status()["not_heeded"])
-    assert "schedule" in said
     assert "rollout.users" in said

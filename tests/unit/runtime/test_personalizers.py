@@ -15,23 +15,6 @@ from algosync.stores.snapshot import SNAPSHOT, Delta, Snapshot
 from algosync.stores.state import open_state
 
 SECRET = "a secret of the shop's, long enough"
-ANNA = {
-    "person": "anna",
-    "visit": "returning",
-    "state": "user",
-    "authenticated": True,
-    "first_seen": "2026-11-01T10:00:00+00:00",
-    "last_seen": "2026-11-22T10:00:00+00:00",
-    "sessions": 3,
-    "events": 12,
-    "products": 5,
-    "ready": True,
-    "reason": "12 events",
-    "affinities": {"brand": {"Apple": 20, "Sony": 10}},
-    "optionalFilters": [["brand:Apple<score=2000>"]],
-    "segments": [],
-    "ruleContexts": [],
-}
 
 
 class Finds:
@@ -68,20 +51,20 @@ def publish(tmp_path):
     return published
 
 
-def test_the_snapshot_is_read_where_it_lies(config, publish):
-    publish(anna=ANNA)
+def test_the_snapshot_is_read_where_it_lies(config, publish, anna):
+    publish(anna=anna)
     with Personalizer.from_config(config, Finds(), budget_s=9.0) as personalizer:
         heard = personalizer.experience("anna", where="category")
         assert heard.document["strategy"] == "one-to-one", heard
         assert personalizer.search_params("anna").personalization.generation == 1
-        publish(anna={**ANNA, "ready": False})
+        publish(anna={**anna, "ready": False})
         assert personalizer.experience("anna", where="category").document["strategy"] != "one-to-one"
         key = personalizer.visitor_key("anna", timedelta(minutes=1))
     assert keys.verify(key, secrets=[SECRET], now=wall_clock()).user_token == "anna"
 
 
-def test_awaited_too(config, publish):
-    publish(anna=ANNA)
+def test_awaited_too(config, publish, anna):
+    publish(anna=anna)
 
     async def ask():
         async with AsyncPersonalizer.from_config(config, FindsLater(), budget_s=9.0) as personalizer:
@@ -91,12 +74,12 @@ def test_awaited_too(config, publish):
     assert result.personalization.strategy == "one-to-one"
 
 
-def test_without_a_snapshot_searches_go_plain_until_there_is_one(config, publish):
+def test_without_a_snapshot_searches_go_plain_until_there_is_one(config, publish, anna):
     with Personalizer.from_config(config, Finds(), budget_s=9.0) as personalizer:
         result = personalizer.search("products", "lamp", user_token="anna")
         assert "there is no snapshot yet" in result.personalization.reason
         assert result.to_dict()["params"] == {"query": "lamp"}
-        publish(anna=ANNA)
+        publish(anna=anna)
         assert personalizer.experience("anna").document["generation"] == 1
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,8 @@ from algosync.experience.question import Question
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
-from algosync.serve.experience import BODY_MAX, Door
+from algosync.serve.door import Door
+from algosync.serve.experience import BODY_MAX
 from algosync.serve.limits import Limits, Rate
 from algosync.serve.schemas import EXAMPLES
 
@@ -67,7 +69,8 @@ class FakeDesk:
         return {**EXAMPLES["Experience"], "search": {"userToken": question.user_token}}
 
     def told(self, question: Question, allow: Any, *, now: datetime) -> Told:
-        return Told(orjson.dumps(self.answer(question, allow, now=now)))
+        made = orjson.dumps(self.answer(question, allow, now=now))
+        return Told(made, hashlib.sha256(made).hexdigest().encode())
 
     def person(self, token: str) -> Any:
         return self.people.get(token)

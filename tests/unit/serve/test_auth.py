@@ -309,14 +309,14 @@ def test_a_verified_key_counts_from_then_until_it_runs_out_and_no_longer() -> No
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     verified = Verified([secret], kept=2)
     key = sign("anna", secrets=[secret], valid_for=timedelta(minutes=5), now=now)
-    assert verified.claims(key, now).user_token == "anna"
-    assert verified.claims(key, now + timedelta(minutes=4)).user_token == "anna"
+    assert verified.holder(key, now).user_token == "anna"
+    assert verified.holder(key, now + timedelta(minutes=4)).user_token == "anna"
     for moment in (now + timedelta(minutes=5) + SKEW, now - timedelta(hours=1)):
         with pytest.raises(AccessError):
-            verified.claims(key, moment)
+            verified.holder(key, moment)
     forged = key[:-4] + ("AAAA" if not key.endswith("AAAA") else "BBBB")
     with pytest.raises(AccessError):
-        verified.claims(forged, now)
+        verified.holder(forged, now)
 
 
 def test_only_so_many_verified_keys_are_kept() -> None:
@@ -325,5 +325,5 @@ def test_only_so_many_verified_keys_are_kept() -> None:
     verified = Verified([secret], kept=2)
     for n in range(5):
         key = sign(f"token-{n}", secrets=[secret], valid_for=timedelta(minutes=5), now=now)
-        assert verified.claims(key, now).user_token == f"token-{n}"
+        assert verified.holder(key, now).user_token == f"token-{n}"
     assert len(verified) == 2

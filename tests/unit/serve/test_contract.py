@@ -61,30 +61,14 @@ per_address = {{ per_second = 1000000, burst = 1000000 }}
 per_visitor = {{ per_second = 1000000, burst = 1000000 }}
 """
 ACTIONS = {"free-shipping": {"effect": {"message": {"title": "Free shipping today"}}}}
-ANNA = {
-    "person": TOKEN,
-    "visit": "returning",
-    "state": "user",
-    "authenticated": True,
-    "first_seen": "2026-11-01T10:00:00+00:00",
-    "last_seen": "2026-11-22T10:00:00+00:00",
-    "sessions": 3,
-    "events": 12,
-    "products": 5,
-    "ready": True,
-    "reason": "12 events",
-    "affinities": {"brand": {"Apple": 20, "Sony": 10}},
-    "optionalFilters": [["brand:Apple<score=2000>"]],
-    "segments": [],
-    "ruleContexts": [],
-}
 
 
-def _shop(folder: Path) -> Path:
+def _shop(folder: Path, anna: dict[str, Any]) -> Path:
     (folder / "actions.json").write_text(json.dumps(ACTIONS), encoding="utf-8")
     (folder / "algosync.toml").write_text(SETTINGS, encoding="utf-8")
     with open_state("sqlite", folder / "state", create=True, book=SNAPSHOT) as state:
-        Snapshot(state).publish(Delta(people={TOKEN: ANNA}, tokens={}, as_of="2026-11-23T11:00:00+00:00"))
+        people = {TOKEN: {**anna, "person": TOKEN}}
+        Snapshot(state).publish(Delta(people=people, tokens={}, as_of="2026-11-23T11:00:00+00:00"))
     return folder / "algosync.toml"
 
 
@@ -105,9 +89,9 @@ sketched.config.phases.coverage.enabled = False
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _api(tmp_path_factory):
+def _api(tmp_path_factory, anna):
     folder = tmp_path_factory.mktemp("shop")
-    with open_api(load(_shop(folder)), folder, clock=lambda: NOW) as (served.app, _):
+    with open_api(load(_shop(folder, anna)), folder, clock=lambda: NOW) as (served.app, _):
         yield
 
 

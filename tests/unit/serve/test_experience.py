@@ -1,19 +1,21 @@
-"""Questions and answers as bytes, kept for those who ask the same again."""
+"""Who may ask what, and answers as bytes that a client may hold already."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 
 from algosync.errors import ForbiddenError, RequestError
-from algosync.experience.answer_memory import Told
 from algosync.experience.keys import sign
+from algosync.experience.question import Question
+from algosync.serve.asked import question
 from algosync.serve.auth import Gate, Keys, Visitor
-from algosync.serve.experience import Questions, Reply, reply_of
+from algosync.serve.bodies import json_object
+from algosync.serve.door import Reply
 
 SECRET = "a secret of the shop's, long enough"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -42,34 +44,19 @@ async def sent(reply: Reply) -> list[Any]:
     return messages
 
 
+def asked(gate: Gate, visitor: Visitor, body: bytes) -> Question:
+    return question(json_object(body), partial(gate.token_for, visitor))
+
+
 def test_the_same_bytes_are_another_question_of_another_visitor(gate: Gate) -> None:
-    questions = Questions(gate)
     body = b'{"where": "home"}'
-    first = questions.of(ANNA, body)
-    assert questions.of(ANNA, body) is first
-    assert (first.user_token, questions.of(BEN, body).user_token) == ("anna", "ben")
+    assert (asked(gate, ANNA, body).user_token, asked(gate, BEN, body).user_token) == ("anna", "ben")
     named = b'{"userToken": "anna"}'
-    assert questions.of(ADMIN, named).user_token == "anna"
+    assert asked(gate, ADMIN, named).user_token == "anna"
     with pytest.raises(ForbiddenError):
-        questions.of(BEN, named)
+        asked(gate, BEN, named)
     with pytest.raises(RequestError):
-        questions.of(ADMIN, body)
-
-
-def test_few_questions_are_kept_and_no_long_ones(gate: Gate) -> None:
-    questions = Questions(gate, kept=2)
-    for number in range(5):
-        assert questions.of(ANNA, orjson.dumps({"query": str(number)})).query == str(number)
-    assert len(questions) == 2
-    long = orjson.dumps({"query": "x" * 500})
-    assert questions.of(ANNA, long) == questions.of(ANNA, long)
-    assert len(questions) == 2
-
-
-def test_an_answer_told_again_is_the_same_reply() -> None:
-    told = Told(b'{"strategy":"content"}')
-    assert reply_of(told) is reply_of(told)
-    assert reply_of(Told(told.json)) is not reply_of(told)
+        asked(gate, ADMIN, body)
 
 
 async def whole(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
@@ -78,11 +65,12 @@ async def whole(reply: Reply) -> tuple[int, dict[bytes, bytes], bytes]:
 
 
 def test_a_reply_has_its_length_and_its_tag_and_goes_without_what_is_held() -> None:
-    reply = reply_of(Told(b'{"strategy":"content"}'))
+    reply = Reply(b'{"strategy":"content"}', b"a1b2")
     status, headers, body = asyncio.run(whole(reply))
     assert (status, body) == (200, b'{"strategy":"content"}')
     assert headers[b"content-length"] == str(len(body)).encode()
     tag = headers[b"etag"]
+    assert tag == b'"a1b2"'
     assert reply.unless_held(b'"another"') is reply
     for held in (tag, b"W/" + tag, b'"another", ' + tag):
         status, headers, body = asyncio.run(whole(reply.unless_held(held)))

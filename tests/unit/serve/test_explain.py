@@ -15,7 +15,7 @@ from algosync.experience.keys import sign
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
-from algosync.serve.experience import Door
+from algosync.serve.door import Door
 from algosync.serve.explain import WAITING_MAX, Asked, moment, parsed, routes
 from algosync.serve.limits import Limits
 

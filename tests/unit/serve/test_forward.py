@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from algosync.algolia.client import Target
 from algosync.algolia.insights import InsightsClient
+from algosync.algolia.target import Target
 from algosync.errors import AlgoliaError, AlgoliaUnavailableError
 from algosync.events.insights import VIA
 from algosync.mock.server import MockAlgolia, MockServer

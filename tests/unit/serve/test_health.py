@@ -23,7 +23,7 @@ from algosync.serve import collect, explain, segment
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
-from algosync.serve.experience import Door
+from algosync.serve.door import Door
 from algosync.serve.health import Also, report
 from algosync.serve.limits import Limits
 from algosync.serve.openapi import document

@@ -14,7 +14,7 @@ from algosync.serve import collect, segment
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
-from algosync.serve.experience import Door
+from algosync.serve.door import Door
 from algosync.serve.limits import Limits
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -24,23 +24,6 @@ from algosync.stores.state import open_state
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SHOP = ShopAnswers(indices=("products",), policy=FilterPolicy(weights={"brand": 100}))
-ANNA = {
-    "person": "anna",
-    "visit": "returning",
-    "state": "user",
-    "authenticated": True,
-    "first_seen": "2026-11-01T10:00:00+00:00",
-    "last_seen": "2026-11-22T10:00:00+00:00",
-    "sessions": 3,
-    "events": 12,
-    "products": 5,
-    "ready": True,
-    "reason": "12 events",
-    "affinities": {"brand": {"Apple": 20, "Sony": 10}},
-    "optionalFilters": [["brand:Apple<score=2000>"]],
-    "segments": [],
-    "ruleContexts": [],
-}
 
 
 class Stores:
@@ -68,7 +51,7 @@ def stores(state_url: str, tmp_path: Path) -> Iterator[Stores]:
         made.desk.close()
 
 
-def test_there_is_no_snapshot_and_then_there_is(stores: Stores) -> None:
+def test_there_is_no_snapshot_and_then_there_is(stores: Stores, anna: dict[str, Any]) -> None:
     stores.desk.check()
     with pytest.raises(RequestError, match="algosync sync") as caught:
         stores.ask()
@@ -76,53 +59,55 @@ def test_there_is_no_snapshot_and_then_there_is(stores: Stores) -> None:
     assert stores.desk.person("anna") is None
     assert stores.desk.condition().generation is None
     assert stores.desk.condition().problems == ("there is no snapshot yet: Run `algosync sync`",)
-    stores.publish({"anna": ANNA})
+    stores.publish({"anna": anna})
     assert stores.ask()["strategy"] == "one-to-one"
     condition = stores.desk.condition()
     assert (condition.generation, condition.as_of, condition.problems) == (1, "2026-11-23T11:00:00+00:00", ())
 
 
-def test_the_next_generation_is_seen_at_once(stores: Stores) -> None:
-    stores.publish({"anna": ANNA})
+def test_the_next_generation_is_seen_at_once(stores: Stores, anna: dict[str, Any]) -> None:
+    stores.publish({"anna": anna})
     assert stores.ask()["generation"] == 1
-    stores.publish({"anna": {**ANNA, "ready": False}})
+    stores.publish({"anna": {**anna, "ready": False}})
     assert (stores.ask()["generation"], stores.ask()["strategy"]) == (2, "content")
 
 
-def test_a_token_leads_to_its_person_and_whoever_may_not_is_stopped(stores: Stores) -> None:
-    stores.publish({"anna": ANNA})
+def test_a_token_leads_to_its_person_and_whoever_may_not_is_stopped(stores: Stores, anna: dict[str, Any]) -> None:
+    stores.publish({"anna": anna})
     assert stores.ask("phone")["strategy"] == "one-to-one"
     assert stores.ask("stranger")["strategy"] == "content"
     with pytest.raises(ForbiddenError):
         stores.ask("phone", lambda person: refuse_known("phone", person))
 
 
-def test_a_choice_holds_for_the_person_behind_the_token(stores: Stores) -> None:
-    stores.publish({"anna": ANNA})
+def test_a_choice_holds_for_the_person_behind_the_token(stores: Stores, anna: dict[str, Any]) -> None:
+    stores.publish({"anna": anna})
     stores.inbox.put_choice("anna", Choice(consent="not_personalized", at=NOW, source="storefront"))
     assert stores.ask("phone")["strategy"] == "content"
     stores.inbox.put_choice("phone", Choice(consent="for_you", at=NOW + timedelta(seconds=1), source="storefront"))
     assert stores.ask("phone")["strategy"] == "one-to-one"
 
 
-def test_impressions_use_up_a_cap(stores: Stores) -> None:
+def test_impressions_use_up_a_cap(stores: Stores, anna: dict[str, Any]) -> None:
     hello = {"effect": {"message": {"title": "Hello"}}, "cap": {"per_visitor": 1, "within_days": 7}}
     actions = parse_actions({"hello": hello}, segments=Segments())
     stores.desk = Stored(stores.place, replace(SHOP, actions=actions), stores.desk._inbox_state)
-    stores.publish({"anna": ANNA})
+    stores.publish({"anna": anna})
     assert [action["id"] for action in stores.ask("phone")["actions"]] == ["hello"]
     stores.inbox.put_impression("anna", "hello", NOW - timedelta(days=1))
     assert stores.ask("phone")["actions"] == []
     stores.desk.close()
 
 
-def test_without_the_inbox_there_is_no_answer(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_inbox_there_is_no_answer(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, anna: dict[str, Any]
+) -> None:
     """Somebody may have chosen not to be personalized."""
 
     def broken(*_: Any, **__: Any) -> None:
         raise StoreError("disk I/O error")
 
-    stores.publish({"anna": ANNA})
+    stores.publish({"anna": anna})
     monkeypatch.setattr(Inbox, "visitor", broken)
     with pytest.raises(StoreError):
         stores.ask()
@@ -147,10 +132,10 @@ def test_an_inbox_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "the inbox cannot be written; see the server's log" in told
 
 
-def test_a_choice_by_any_of_her_tokens_holds_for_all_of_them(stores: Stores) -> None:
+def test_a_choice_by_any_of_her_tokens_holds_for_all_of_them(stores: Stores, anna: dict[str, Any]) -> None:
     with open_state(stores.place.url, stores.place.directory, create=True, book=SNAPSHOT) as state:
         linked = {"phone": "anna", "laptop": "anna", "other": "berta"}
-        Snapshot(state).publish(Delta(people={"anna": ANNA}, tokens=linked, as_of=ANNA["last_seen"]))
+        Snapshot(state).publish(Delta(people={"anna": anna}, tokens=linked, as_of=anna["last_seen"]))
     stores.inbox.put_choice("other", Choice(consent="not_personalized", at=NOW, source="storefront"))
     assert stores.ask("laptop")["strategy"] == "one-to-one"
     stores.inbox.put_choice("phone", Choice(consent="not_personalized", at=NOW, source="storefront"))

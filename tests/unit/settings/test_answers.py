@@ -11,7 +11,7 @@ from algosync.errors import ConfigError
 from algosync.settings.answers import ANY_WORDS, apply_policy, recommendable, rollout, shop_answers
 from algosync.settings.rules import not_heeded
 from algosync.settings.shop import shop_rules
-from algosync.sync.tallies import rules_digest
+from algosync.sync.tally_rules import rules_digest
 
 FACETS = '[facets]\nbrand = 100\ncategories = 60\n[segments]\naffinity_facet = "categories"\n'
 SEGMENTS = {

@@ -9,6 +9,7 @@ import pytest
 from algosync.errors import ConfigError
 from algosync.events.sources.collector import CollectorSource
 from algosync.settings import rules
+from algosync.settings.event_sources import event_source
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEB = '[[sources]]\nname = "web"\ntype = "collector"\n'
@@ -23,7 +24,7 @@ def test_what_it_becomes(settings, tmp_path):
         + '[events]\nrejected_share_max = 0.1\n[state]\ndirectory = "there"\n'
     )
     [source] = given.sources
-    made = rules.event_source(given, source, base=tmp_path, now=NOW)
+    made = event_source(given, source, base=tmp_path, now=NOW)
     assert made.source == CollectorSource(name="web", url="sqlite", directory=tmp_path / "there", batch_rows=50_000)
     assert made.mapping.columns["consent"] == "consent"
     assert made.mapping.columns["object_id"] == "objectIDs"

@@ -10,10 +10,11 @@ import pytest
 from algosync.errors import ConfigError
 from algosync.settings import rules as made
 from algosync.settings.answers import shop_answers
+from algosync.settings.definitions import load_segments
 from algosync.settings.kept import SECTIONS, kept_document, restored
 from algosync.settings.load import load
 from algosync.settings.models import Settings
-from algosync.settings.shop import load_segments, people_rules
+from algosync.settings.shop import people_rules
 
 SECRET = "a secret that nobody but the shop may read"
 SEGMENTS = {"fans": {"when": {"affinity": {"facet": "brand", "value": "Acme", "score_min": 5}}}}
@@ -93,7 +94,21 @@ def test_no_secret_is_kept(shop):
 
 
 def test_every_section_is_kept_or_left_out_on_purpose():
-    where_things_are = {"algolia", "state", "sources", "users", "catalog", "schedule", "identity", "serve"}
+    where_things_are = {
+        "algolia",
+        "state",
+        "sources",
+        "source_keys",
+        "users",
+        "catalog",
+        "schedule",
+        "worker",
+        "retention",
+        "identity",
+        "serve",
+        "webhooks",
+        "webhook_secrets",
+    }
     assert set(SECTIONS) | where_things_are == set(Settings.model_fields)
     assert not set(SECTIONS) & where_things_are
 

@@ -11,6 +11,8 @@ from algosync.catalog.rules import DiscountBand, OnSale, PriceBand, PriceTier
 from algosync.errors import ConfigError
 from algosync.events.mapping import ColumnRef
 from algosync.settings import rules as made
+from algosync.settings.event_sources import event_source
+from algosync.settings.shop import related_rules
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 BASE = Path("/shop/config")
@@ -49,7 +51,7 @@ def test_a_source_of_files(settings):
     loaded = settings(
         text + 'columns = { user_token = { from = "mail", transform = "safe" } }\n[events]\nmax_age_days = 3'
     )
-    source = made.event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
+    source = event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
     assert source.source.path == ("/shop/config/a.csv", "/shop/config/b.csv")
     assert (source.source.delimiter, source.source.batch_rows) == (";", 7)
     assert source.mapping.columns["user_token"] == ColumnRef(column="mail", transform="safe")
@@ -62,9 +64,9 @@ def test_a_source_of_files(settings):
 def test_ancient_is_judged_by_the_clock_unless_the_data_are_of_the_past(settings):
     text = FILES + 'path = "a.csv"\npreset = "rees46"\n'
     loaded = settings(text)
-    assert made.event_source(loaded, loaded.sources[0], base=BASE, now=NOW).rules.as_of == NOW
+    assert event_source(loaded, loaded.sources[0], base=BASE, now=NOW).rules.as_of == NOW
     past = settings(text + '[state]\nas_of = "last_event"\n')
-    assert made.event_source(past, past.sources[0], base=BASE, now=NOW).rules.as_of is None
+    assert event_source(past, past.sources[0], base=BASE, now=NOW).rules.as_of is None
 
 
 def test_a_source_of_rows_and_one_of_a_database(settings):
@@ -75,7 +77,7 @@ def test_a_source_of_rows_and_one_of_a_database(settings):
         + 'lookback = "2 days"\ncolumns = { timestamp = "at", user_token = "who" }\n'
         + 'constants = { event_type = "purchase" }\n'
     )
-    rows, sold = (made.event_source(loaded, source, base=BASE, now=NOW) for source in loaded.sources)
+    rows, sold = (event_source(loaded, source, base=BASE, now=NOW) for source in loaded.sources)
     assert rows.mapping.columns["event_id"] == "row"
     assert rows.rules.identity == "row"
     assert (sold.source.table, sold.source.cursor_column, sold.source.lookback) == ("sold", "id", timedelta(days=2))
@@ -85,11 +87,11 @@ def test_a_source_of_rows_and_one_of_a_database(settings):
 def test_a_field_that_does_not_exist_is_named_with_its_source(settings):
     loaded = settings(FILES + 'path = "a.csv"\ncolumns = { user = "u" }\n')
     with pytest.raises(ConfigError, match=r"sources\.web\.columns: unknown field user") as error:
-        made.event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
+        event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
     assert "Did you mean user_token?" in str(error.value)
     loaded = settings(FILES + 'path = "a.csv"\ncolumns = { user_token = { from = "mail", transform = "hmac" } }\n')
     with pytest.raises(ConfigError, match=r'sources\.web\.columns: transform "hmac" needs a key'):
-        made.event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
+        event_source(loaded, loaded.sources[0], base=BASE, now=NOW)
 
 
 def test_facets_of_products_and_derived_ones(settings):
@@ -134,17 +136,14 @@ def test_related_items_go_by_the_facet_of_the_segments(settings):
     loaded = settings(
         FACETS + '[segments]\naffinity_facet = "colour"\n[related]\nfacets = ["brand", "price_band"]\nper_product = 5\n'
     )
-    rules = made.related_rules(loaded)
+    rules = related_rules(loaded)
     assert (rules.category, rules.facets, rules.per_product) == ("details.colour", ("brand", "algosync.price_band"), 5)
-    assert made.related_rules(settings()).category is None
+    assert related_rules(settings()).category is None
 
 
 def test_every_key_that_nothing_acts_on_is_said(settings):
     assert made.not_heeded(settings()) == []
     said = made.not_heeded(
-        settings(
-            '[rollout]\nusers = "5%"\n[push]\nprofiles = true\n[catalog]\ntype = "index"\nvector = "v"\n'
-            '[schedule]\npull = "every 5 minutes"\n'
-        )
+        settings('[rollout]\nusers = "5%"\n[push]\nprofiles = true\n[catalog]\ntype = "index"\nvector = "v"\n')
     )
-    assert [line.split(":")[0] for line in said] == ["schedule", "rollout.users", "catalog.vector"]
+    assert [line.split(":")[0] for line in said] == ["rollout.users", "catalog.vector"]

@@ -10,8 +10,8 @@ import pytest
 
 from algosync.errors import ConfigError
 from algosync.settings.answers import shop_answers
+from algosync.settings.definitions import load_actions, load_segments
 from algosync.settings.models import Settings
-from algosync.settings.shop import load_actions, load_segments
 
 OWN = {"fans": {"name": "Fans", "when": {"affinity": {"facet": "brand", "value": "A"}}}}
 ACTION = {"hello": {"when": {"segments": ["fans"]}, "effect": {"message": {"title": "Hello"}}}}

@@ -266,10 +266,10 @@ def test_its_writers_do_not_wait_for_those_of_the_state(postgresql_url, tmp_path
         assert Inbox(server).append([event()], NOW) == 1
 
 
-def test_for_reading_it_takes_nothing(tmp_path):
-    with open_state("sqlite", tmp_path, create=True, book=INBOX) as state:
+def test_for_reading_it_takes_nothing(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True, book=INBOX) as state:
         Inbox(state).append([event()], NOW)
-    with open_state("sqlite", tmp_path, create=False, book=INBOX) as state:
+    with open_state(state_url, tmp_path, create=False, book=INBOX) as state:
         assert Inbox(state).size() == 1
         with pytest.raises(StoreError, match="for reading only"):
             Inbox(state).append([event()], NOW)
@@ -281,19 +281,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from algosync.stores.inbox import INBOX, Inbox
 from algosync.stores.state import open_state
-inbox = Inbox(open_state("sqlite", Path(sys.argv[1]), create=True, book=INBOX))
+inbox = Inbox(open_state(sys.argv[1], Path(sys.argv[2]), create=True, book=INBOX))
 while True:
     seq = inbox.append([{"eventType": "view", "userToken": "u"}] * 20, datetime(2026, 11, 23, tzinfo=UTC))
     print(seq, flush=True)
 """
 
 
-def test_what_was_acknowledged_survives_a_killed_process(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+def test_what_was_acknowledged_survives_a_killed_process(state_url, tmp_path):
+    command = [sys.executable, "-c", KILLED, state_url, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = [int(process.stdout.readline()) for _ in range(10)]
         process.kill()
         told += [int(line) for line in process.stdout if line.endswith("\n")]
-    with open_state("sqlite", tmp_path, create=True, book=INBOX) as state:
+    with open_state(state_url, tmp_path, create=True, book=INBOX) as state:
         size = Inbox(state).size()
     assert size >= told[-1]
     assert size % 20 == 0

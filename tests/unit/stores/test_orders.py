@@ -4,11 +4,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from algosync.errors import StoreError
 from algosync.stores.orders import NO_ORDER, Given, Order, OrdersAtHand, give, given, standing
-from algosync.stores.state import open_state
+from algosync.stores.state import STATE, open_state
+
+from .earlier import make, unopened
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -72,10 +73,8 @@ def test_threads_that_ask_together_see_each_order_once(state_url, tmp_path):
 
 
 def test_an_older_state_gets_the_tables_by_the_next_writer(state_url, tmp_path):
-    with open_state(state_url, tmp_path, create=True) as state, state.write() as connection:
-        for table in ("settings", "settings_used", "orders"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("UPDATE meta SET value = '1' WHERE key = 'schema'"))
+    with unopened(state_url, tmp_path, STATE) as connection:
+        make(connection, STATE, 1)
     with pytest.raises(StoreError, match="algosync sync"):
         OrdersAtHand(state_url, tmp_path).of("anna")
     with open_state(state_url, tmp_path, create=True) as state:

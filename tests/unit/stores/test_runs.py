@@ -1,4 +1,4 @@
-"""The record of runs, and what they spent."""
+"""The record of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from algosync.stores import runs as module
-from algosync.stores.runs import Run, last_runs, note_run, operations_since
+from algosync.stores.runs import BROKE_OFF, RUNNING, Run, begin_run, last_runs, note_run
 from algosync.stores.state import open_state
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -34,11 +34,14 @@ def test_the_latest_come_first_and_whole(state):
     assert last_runs(state, 1) == [made[2]]
 
 
-def test_only_the_last_hour_is_spent(state):
-    for run in (_run(61, 100), _run(60, 50), _run(59, 5), _run(1, 7), _run(0)):
-        note_run(state, run)
-    assert operations_since(state, NOW, timedelta(hours=1)) == 12
-    assert operations_since(state, NOW, timedelta(hours=2)) == 162
+def test_a_run_has_its_row_from_the_beginning_and_one_that_broke_off_shows(state):
+    first = begin_run(state, "sync", NOW)
+    assert last_runs(state)[0].outcome == RUNNING
+    second = begin_run(state, "pull", NOW)
+    note_run(state, replace(_run(0, 4), number=second))
+    found = last_runs(state)
+    assert [(run.number, run.outcome) for run in found] == [(second, "done"), (first, BROKE_OFF)]
+    assert found[0].report["pushed"] == {"operations": 4}
 
 
 def test_old_runs_are_forgotten(state, monkeypatch):
@@ -48,9 +51,8 @@ def test_old_runs_are_forgotten(state, monkeypatch):
     assert [run.report["pushed"]["operations"] for run in last_runs(state, 10)] == [1, 2, 3]
 
 
-def test_a_long_run_counts_from_its_end(state):
+def test_when_a_run_ended_is_kept(state):
     made = [replace(_run(180, 100), finished_at=NOW - timedelta(minutes=m)) for m in (61, 30)]
     for run in made:
         note_run(state, run)
     assert last_runs(state) == made[::-1]
-    assert operations_since(state, NOW, timedelta(hours=1)) == 100

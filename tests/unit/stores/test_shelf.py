@@ -12,8 +12,11 @@ from sqlalchemy import event, select
 from algosync.errors import StoreError
 from algosync.stores.shelf import Stocktaking, put
 from algosync.stores.snapshot import SNAPSHOT, Delta, Snapshot
-from algosync.stores.snapshot_tables import entered, shelf, standings, tallies
+from algosync.stores.snapshot_tables import people, shelf
 from algosync.stores.state import memory_state, open_state
+from algosync.stores.view import HEEDED
+
+from .earlier import make, unopened
 
 ROWS = [
     ("popular:everywhere", "", '["a","b"]'),
@@ -136,6 +139,14 @@ def test_what_breaks_off_leaves_people_and_shelf_as_they_were(snapshot):
         assert "k" not in view.about
 
 
+def test_a_view_tells_the_last_order_that_the_run_knew(snapshot):
+    with snapshot.view() as view:
+        assert view.heeded == 0
+    snapshot.publish(Delta(people={}, tokens={}, as_of="2026-11-22", extra={HEEDED: "17"}))
+    with snapshot.view() as view:
+        assert view.heeded == 17
+
+
 def test_a_view_stays_in_its_generation_while_a_run_publishes(state_url, tmp_path):
     with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as writer:
         Snapshot(writer).publish(_delta(ROWS, people={"anna": {"n": 1}}))
@@ -147,14 +158,11 @@ def test_a_view_stays_in_its_generation_while_a_run_publishes(state_url, tmp_pat
             assert (view.generation, view.person("anna"), view.top("popular:everywhere", "")) == (2, {"n": 2}, ["z"])
 
 
-@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("version", [1, 2])
 def test_an_older_version_is_refused_by_readers_and_extended_by_writers(state_url, tmp_path, version):
-    with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as state:
-        Snapshot(state).publish(_delta(people={"anna": {"n": 1}}))
-        with state.write() as connection:
-            for table in (tallies, standings, entered, *([shelf] if version == "1" else [])):
-                table.drop(connection)
-            connection.execute(SNAPSHOT.meta.update().where(SNAPSHOT.meta.c.key == "schema").values(value=version))
+    with unopened(state_url, tmp_path, SNAPSHOT) as connection:
+        make(connection, SNAPSHOT, version)
+        connection.execute(people.insert().values(person="anna", doc='{"n":1}'))
     with pytest.raises(StoreError, match=f"schema version {version}, this program knows 3") as error:
         open_state(state_url, tmp_path, create=False, book=SNAPSHOT)
     assert "algosync sync" in (error.value.hint or "")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import threading
+
 import orjson
 import pytest
 
@@ -96,3 +101,68 @@ def test_who_comes_back_within_one_moment_does_so_for_the_new_reason(snapshot):
     snapshot.publish(Delta(people=people, tokens={}, entered=[entry("second")], as_of=as_of))
     (found,) = snapshot.history("anna")
     assert (found["why"], found["left_at"], found["left_why"]) == ("second", None, None)
+
+
+def test_several_readers_see_whole_generations_while_they_are_published(state_url, tmp_path):
+    people, generations, torn = [f"p{n}" for n in range(20)], 15, []
+    first, over = threading.Barrier(4, timeout=60), threading.Event()
+
+    def delta(generation):
+        document = {"n": generation}
+        tokens = {f"t-{person}": people[generation % 20] for person in people}
+        return _delta(dict.fromkeys(people, document), tokens=tokens, as_of=f"2026-11-20T00:00:{generation:02d}+00:00")
+
+    def read():
+        with open_state(state_url, tmp_path, create=False, book=SNAPSHOT) as state:
+            first.wait()
+            while not over.is_set():
+                with Snapshot(state).view() as view:
+                    found = {view.person(person)["n"] for person in people}
+                    found |= {view.generation, view.person("t-p0")["n"], int(view.about["as_of"][17:19])}
+                if len(found) > 1:
+                    torn.append(found)
+
+    with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as state:
+        Snapshot(state).publish(delta(1))
+        threads = [threading.Thread(target=read) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        first.wait()
+        for generation in range(2, generations + 1):
+            Snapshot(state).publish(delta(generation))
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert torn == []
+        assert Snapshot(state).about()["generation"] == str(generations)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import event
+from algosync.stores.snapshot import SNAPSHOT, Delta, Snapshot
+from algosync.stores.state import open_state
+
+state = open_state(sys.argv[1], Path(sys.argv[2]), create=True, book=SNAPSHOT)
+
+@event.listens_for(state.engine, "after_cursor_execute")
+def kill(_connection, _cursor, statement, *_rest):
+    if "INSERT INTO snapshot_meta" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Snapshot(state).publish(Delta(people={"anna": {"n": 2}}, tokens={"phone": "anna"}, as_of="2026-11-21"))
+"""
+
+
+def test_a_process_killed_while_it_publishes_leaves_the_generation_before(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True, book=SNAPSHOT) as state:
+        Snapshot(state).publish(_delta({"anna": {"n": 1}, "bert": {}}))
+        before = Snapshot(state).about()
+        done = subprocess.run([sys.executable, "-c", KILLED, state_url, tmp_path], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert Snapshot(state).about() == before
+        assert Snapshot(state).person("anna") == {"n": 1}
+        assert Snapshot(state).person("phone") is None
+        Snapshot(state).publish(_delta({"anna": {"n": 3}}))
+        assert Snapshot(state).person("anna") == {"n": 3}

@@ -5,7 +5,7 @@ import stat
 import threading
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import create_engine, func, insert, select, text, update
 
 from algosync.errors import StoreError
 from algosync.stores.state import memory_state, open_state
@@ -55,7 +55,7 @@ def test_another_schema_version_is_refused(state_url, tmp_path):
     with open_state(state_url, tmp_path, create=True) as state, state.write() as connection:
         connection.execute(update(meta).values(value="99"))
     for create in (True, False):
-        with pytest.raises(StoreError, match=r"schema version 99.*knows 2.*version of algosync"):
+        with pytest.raises(StoreError, match=r"schema version 99.*knows 3.*version of algosync"):
             open_state(state_url, tmp_path, create=create)
 
 
@@ -181,3 +181,31 @@ def test_a_file_named_by_a_url_is_read_like_the_one_of_the_directory(tmp_path, q
         connection.execute(insert(cursors).values(source="a", cursor="1"))
     with open_state(url, tmp_path / "state", create=False) as opened, opened.read() as connection:
         assert connection.execute(select(cursors)).all() == [("a", "1")]
+
+
+def test_a_server_that_broke_off_is_met_again_and_what_was_under_way_was_not_kept(postgresql_url, tmp_path):
+    def break_off() -> None:
+        with create_engine(postgresql_url).begin() as other:
+            others = text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert other.execute(others).rowcount > 0
+        other.engine.dispose()
+
+    def half(state) -> None:
+        with state.write() as connection:
+            connection.execute(insert(cursors).values(source="a", cursor="1"))
+            break_off()
+            connection.execute(insert(cursors).values(source="b", cursor="1"))
+
+    with open_state(postgresql_url, tmp_path, create=True) as state:
+        with pytest.raises(StoreError, match="terminating connection"):
+            half(state)
+        with state.read() as connection:
+            assert connection.execute(select(cursors)).all() == []
+        break_off()
+        with state.write() as connection:
+            connection.execute(insert(cursors).values(source="c", cursor="1"))
+        with state.read() as connection:
+            assert connection.scalar(select(cursors.c.source)) == "c"

@@ -1,44 +1,54 @@
-"""A small Algolia on loopback whose answers can be lost, and makers of payloads, plans and ledgers."""
+"""A small Algolia on loopback whose answers can be lost, and makers of logs, payloads, plans and ledgers."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+import ibis
 import orjson
+import pyarrow as pa
 import pytest
 import stamina
 from sqlalchemy import StaticPool, create_engine
 
-from algosync.algolia.client import Target
+from algosync.algolia.target import Target
+from algosync.events.schema import LOG
 from algosync.payloads.encode import Payload, canonical, content_hash
 from algosync.stores import tables
 from algosync.sync.ledger import Ledger
 
 LIMIT = 10_000
+ITEM_VALUES = pa.schema([("item", pa.int32()), ("facet", pa.string()), ("value", pa.string())])
 
 
 @dataclass
 class Algolia:
     """Records and rules of every index; `before` and `after` may raise to lose a request or its answer."""
 
-    server: ThreadingHTTPServer
+    url: str = ""
     indices: dict[str, dict[str, dict]] = field(default_factory=dict)
     rules: dict[str, dict[str, dict]] = field(default_factory=dict)
     requests: list[tuple[str, str, int]] = field(default_factory=list)
     tasks: int = 0
     unknown_tasks: bool = False
+    unpublished: bool = False
     polls: int = 0
     before: Callable[[str, str], None] = lambda verb, path: None
     after: Callable[[str, str], None] = lambda verb, path: None
 
     @property
     def target(self) -> Target:
-        return Target(app_id="APP", hosts=(f"http://127.0.0.1:{self.server.server_address[1]}",))
+        return Target(app_id="APP", hosts=(self.url,))
+
+    def tell(self, verb: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, dict] | None:
+        try:
+            status, document = self.answer(verb, urlsplit(path).path, body)
+        except LostError:
+            return None
+        return status, orjson.dumps(document), {}
 
     def answer(self, verb: str, path: str, body: bytes) -> tuple[int, dict]:
         self.requests.append((verb, path, len(body)))
@@ -64,7 +74,8 @@ class Algolia:
                 return (404, {"message": "no such rule"}) if rule is None else (200, {**rule, "_metadata": {"x": 1}})
             case "GET", [_, "task", _]:
                 self.polls += 1
-                return (404, {"message": "no such task"}) if self.unknown_tasks else (200, {"status": "published"})
+                status = "notPublished" if self.unpublished else "published"
+                return (404, {"message": "no such task"}) if self.unknown_tasks else (200, {"status": status})
             case _:
                 return 404, {"message": f"{verb} {parts}"}
         return self.task()
@@ -110,40 +121,11 @@ class LostError(Exception):
 
 
 @pytest.fixture
-def algolia():
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # otherwise each answer waits 40 ms for an acknowledgement
-
-        def log_message(self, *args) -> None:
-            pass
-
-        def reply(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            try:
-                status, document = fake.answer(self.command, urlsplit(self.path).path, body)
-            except LostError:
-                self.close_connection = True
-                return
-            content = orjson.dumps(document)
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = do_DELETE = reply  # noqa: N815
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    fake = Algolia(httpd)
+def algolia(answering):
+    fake = Algolia()
     fake.Lost = LostError
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield fake
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with answering(fake.tell) as fake.url:
+        yield fake
 
 
 @pytest.fixture(autouse=True)
@@ -190,3 +172,21 @@ def make():
         )
 
     return payload
+
+
+@pytest.fixture
+def log_of():
+    """log_of(rows, values) makes a backend that holds these events and their products' (item, facet, value)."""
+    made = []
+
+    def opened(rows, values):
+        backend = ibis.duckdb.connect()
+        made.append(backend)
+        columns = dict(zip(ITEM_VALUES.names, zip(*values, strict=True), strict=True))
+        backend.con.register("events", pa.Table.from_pylist(rows, schema=LOG))
+        backend.con.register("item_values", pa.Table.from_pydict(columns, schema=ITEM_VALUES))
+        return backend
+
+    yield opened
+    for backend in made:
+        backend.disconnect()

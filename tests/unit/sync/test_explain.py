@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
-import ibis
 import pyarrow as pa
 import pytest
 
-from algosync.events.schema import LOG
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.definitions import parse_segments
@@ -49,30 +47,18 @@ ORDERS = pa.Table.from_pylist(
 
 
 @pytest.fixture
-def backend_of():
-    made = []
-
+def backend_of(log_of):
     def opened(events):
-        backend = ibis.duckdb.connect()
-        made.append(backend)
         rows = [
             {"key_hi": 7, "key_lo": n, "kind": "view", "source": "web", **event, "item": event.get("object")}
             for n, event in enumerate(events)
         ]
         values = [
-            {"item": item, "facet": facet, "value": value}
-            for item, facets in VALUES.items()
-            for facet, held in facets.items()
-            for value in held
+            (item, facet, value) for item, facets in VALUES.items() for facet, held in facets.items() for value in held
         ]
-        schema = pa.schema([("item", pa.int32()), ("facet", pa.string()), ("value", pa.string())])
-        backend.con.register("events", pa.Table.from_pylist(rows, schema=LOG))
-        backend.con.register("item_values", pa.Table.from_pylist(values, schema=schema))
-        return backend
+        return log_of(rows, values)
 
-    yield opened
-    for backend in made:
-        backend.disconnect()
+    return opened
 
 
 def _month(seed):

@@ -16,7 +16,8 @@ from algosync.payloads.records import Profile
 from algosync.profiles.actions import parse_actions
 from algosync.profiles.definitions import parse_segments
 from algosync.related.topk import from_rows
-from algosync.sync.payloads import Terms, desired, loose_boosts, product_columns, segment_payloads
+from algosync.sync.boosts import loose_boosts, segment_payloads
+from algosync.sync.payloads import Terms, desired, product_columns
 from algosync.sync.related import RelatedItems
 
 RULES = CatalogRules(

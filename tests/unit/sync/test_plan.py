@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -18,6 +19,13 @@ FAMILY = st.sampled_from(FAMILIES)
 
 def name(family, n):
     return f"algosync-{n}" if family == "rules" else n
+
+
+def turn(op):
+    """Erasures first, related items last; what is worth more before what is worth less."""
+    families = ["profiles", "segments", "rules", "related"]
+    erasure = op.family == "profiles" and op.kind == "delete"
+    return (not erasure, families.index(op.family), op.index, op.kind != "delete", -op.rank, op.object_id)
 
 
 @st.composite
@@ -83,7 +91,9 @@ def test_every_payload_is_accounted_for_and_order_of_input_is_of_no_account(data
 
     assert one == two
     keys = [(op.family, op.index, op.object_id) for op in one.operations]
-    assert keys == sorted(set(keys))
+    assert len(keys) == len(set(keys))
+    turns = [turn(op) for op in one.operations]
+    assert turns == sorted(turns)
     asking_nothing = sum(p.hash is None and there.observed["products"].get(p.object_id) is None for p in desired)
     writes = sum(op.kind != "delete" for op in one.operations)
     asked_away = sum(p.hash is None and there.observed["products"].get(p.object_id) is not None for p in desired)
@@ -141,9 +151,9 @@ def test_what_is_no_longer_desired_is_taken_away_in_each_familys_way(make):
 
     assert [(op.family, op.object_id, op.action, op.body) for op in done.operations] == [
         ("profiles", "token", "deleteObject", None),
-        ("related", "1", "partialUpdateObjectNoCreate", b'{"objectID":"1","algosync":null}'),
-        ("rules", "algosync-1-a", "deleteRule", None),
         ("segments", "segment-a", "deleteObject", None),
+        ("rules", "algosync-1-a", "deleteRule", None),
+        ("related", "1", "partialUpdateObjectNoCreate", b'{"objectID":"1","algosync":null}'),
     ]
     assert {op.kind for op in done.operations} == {"delete"}
     assert all(op.reason and op.hash is None for op in done.operations)
@@ -210,3 +220,46 @@ def test_a_payload_that_asks_for_nothing_is_not_absent(make):
     done = plan([make("related", "gone", None)], There(observed={"products": {"1": None}}))
 
     assert (done.operations, done.absent) == ((), {})
+
+
+def test_what_is_worth_most_comes_first_and_the_hash_stays(make):
+    there = There(observed={"products": dict.fromkeys("abc")})
+    ranked = [replace(make("related", name), rank=rank) for name, rank in (("a", 1), ("b", 3), ("c", 2))]
+
+    done = plan(ranked, there)
+
+    assert [op.object_id for op in done.operations] == ["b", "c", "a"]
+    assert done.hash == plan([replace(p, rank=0) for p in ranked], there).hash
+
+
+def test_what_algolia_refused_is_left_out_until_it_changes_and_what_is_there_stays(make):
+    large, other = make("related", "1", "large"), make("related", "1", "small")
+    there = There(
+        observed={"products": {"1": "old"}}, refused={("products", "related"): {"1": (large.hash, "is too big")}}
+    )
+
+    out = plan([large], there)
+    assert (out.operations, [r.object_id for r in out.refused]) == ((), ["1"])
+    assert "is too big" in out.refused[0].reason
+    assert "quarantine retry" in out.refused[0].reason
+    assert [op.hash for op in plan([other], there).operations] == [other.hash]
+    assert [op.kind for op in plan([], there).operations] == ["delete"]
+
+
+def test_what_is_too_large_to_be_made_does_not_take_away_what_is_there():
+    there = There(observed={"products": {"1": "old", "2": "old"}})
+
+    done = plan([], there, oversize=[("related", "products", "1")])
+
+    assert [op.object_id for op in done.operations] == ["2"]
+
+
+def test_what_is_under_way_is_not_sent_again_unless_it_changed_meanwhile(make):
+    new = make("related", "1", "new")
+    sent = {("products", "related"): {"1": new.hash, "2": None, "3": "other"}}
+    there = There(observed={"products": {"1": "old", "2": "old", "3": "old"}}, under_way=sent)
+
+    done = plan([new, make("related", "3", "newer")], there)
+
+    assert ([op.object_id for op in done.operations], done.under_way) == (["3"], 2)
+    assert done.summary()["under_way"] == 2

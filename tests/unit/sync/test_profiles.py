@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import ibis
 import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend
 
-from algosync.events.schema import LOG
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.definitions import parse_segments
@@ -41,25 +39,16 @@ RULES = PeopleRules(
 
 
 @pytest.fixture
-def backend_of():
+def backend_of(log_of):
     """backend_of(*events) makes a backend that holds a log of these events."""
-    made = []
 
     def opened(*events):
-        backend = ibis.duckdb.connect()
-        made.append(backend)
         plain = {"key_lo": 0, "kind": "view", "token": 1, "source": "web"}
         rows = [{**plain, "key_hi": n, **event, "item": event.get("object")} for n, event in enumerate(events)]
         rows = [{**row, "ts": AS_OF - timedelta(days=row.pop("days", 0), seconds=-n)} for n, row in enumerate(rows)]
-        values = [{"item": item, "facet": facet, "value": value} for item, (facet, value) in VALUES.items()]
-        schema = pa.schema([("item", pa.int32()), ("facet", pa.string()), ("value", pa.string())])
-        backend.con.register("events", pa.Table.from_pylist(rows, schema=LOG))
-        backend.con.register("item_values", pa.Table.from_pylist(values, schema=schema))
-        return backend
+        return log_of(rows, [(item, *value) for item, value in VALUES.items()])
 
-    yield opened
-    for backend in made:
-        backend.disconnect()
+    return opened
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -17,6 +18,7 @@ from algosync.events.rules import CleanRules
 from algosync.events.sources.base import RawBatch
 from algosync.events.writer import CommittingWriter
 from algosync.stores.state import open_state
+from algosync.stores.tombstones import Forgotten, Hasher, event_name
 from algosync.sync.catalog import FixedStock
 from algosync.sync.pull import EventSource, Intake, pull, retry
 
@@ -54,8 +56,8 @@ def _source(name, *batches, fails=None, as_of=NOW, values=None, share=0.5):
 
 
 @pytest.fixture
-def state(tmp_path):
-    with open_state("sqlite", tmp_path, create=True) as opened:
+def state(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True) as opened:
         yield opened
 
 
@@ -135,3 +137,36 @@ def test_products_that_appear_are_given_to_those_who_waited(intake):
     later = Intake(con=intake.con, writer=intake.writer, products=more, advance=lambda _: None)
     assert pull([], later).resolved == 1
     assert pull([], later).resolved == 0
+
+
+def test_rows_of_whoever_was_forgotten_are_neither_taken_in_nor_kept(intake, state):
+    hasher = Hasher(key=b"a secret of the shop")
+    lifted = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    gone = {hasher.of("name", "anna"): None, hasher.of("name", "carla"): lifted}
+    rows = [
+        _row(who="anna"),
+        _row(who="anna", what="glance"),  # unusable, and not kept for that either
+        _row(who="ben"),
+        _row(who="carla", at="2026-11-20T11:00:00Z"),
+        _row(who="carla", at="2026-11-20T13:00:00Z"),
+        _row(who="dora", at="2026-11-20T14:00:00Z"),
+    ]
+    first = pull([_source("web", rows)], intake).total
+    assert (first.accepted, first.rejected, first.forgotten) == (5, 1, 0)
+    with duckdb.connect() as con:
+        intake.writer.log.view(con)
+        at_14 = con.sql("SELECT key_hi, key_lo FROM events WHERE hour(ts) = 14").fetchall()[0]
+    forgotten = Forgotten(hasher=hasher, names=gone, events=frozenset({hasher.of("event", event_name(*at_14))}))
+    heeding = replace(intake, forgotten=forgotten)
+    again = pull([_source("again", rows), _source("web", rows, rows)], heeding).sources
+    # Another source's name makes another key of the same event.
+    assert (again["again"].read, again["again"].forgotten, again["again"].accepted) == (6, 3, 3)
+    assert (again["web"].read, again["web"].forgotten, again["web"].duplicates) == (6, 4, 2)
+    assert [row.source for row in quarantine.listed(state, quarantine.Which())] == ["web"]
+
+
+def test_a_column_of_numbers_names_people_too(intake):
+    hasher = Hasher(key=b"a secret of the shop")
+    heeding = replace(intake, forgotten=Forgotten(hasher=hasher, names={hasher.of("name", "42"): None}))
+    counts = pull([_source("web", [_row(who=42), _row(who=43)])], heeding).total
+    assert (counts.read, counts.forgotten, counts.accepted) == (2, 1, 1)

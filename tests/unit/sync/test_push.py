@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
+from math import ceil, log2
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import StaticPool, create_engine
 
 from algosync.algolia.access import StorefrontAccess
 from algosync.algolia.client import ReadClient, WriteClient
-from algosync.errors import AlgoliaError, AlgoliaUnavailableError, AlgosyncError, PushRefusedError, StoreError
+from algosync.algolia.target import Target
+from algosync.errors import AlgoliaError, AlgosyncError, PushRefusedError, StoreError
+from algosync.stores import tables
 from algosync.sync.batches import Limits
 from algosync.sync.ledger import Ledger
 from algosync.sync.plan import There, plan
 from algosync.sync.push import push, refuse_unless_private
 from algosync.sync.recover import recover
+from algosync.sync.sending import Manner
 
+AT = datetime(2026, 11, 23, tzinfo=UTC)
 INDICES = (
     ("products", "related"),
     ("payloads", "segments"),
@@ -118,8 +128,8 @@ def test_what_is_no_longer_desired_goes_and_the_rest_of_the_shop_stays(shop, led
 
 
 def test_a_budget_defers_the_rest_to_the_next_run(shop, ledger, client, desired, now):
-    first = sync(shop, ledger, client, desired, now, limits=Limits(operations=10, records=4))
-    second = sync(shop, ledger, client, desired, now, limits=Limits(operations=10))
+    first = sync(shop, ledger, client, desired, now, manner=Manner(limits=Limits(operations=10, records=4)))
+    second = sync(shop, ledger, client, desired, now, manner=Manner(limits=Limits(operations=10)))
     third = sync(shop, ledger, client, desired, now)
 
     assert [(d.operations, d.deferred) for d in (first, second, third)] == [(10, 4), (4, 0), (0, 0)]
@@ -137,7 +147,9 @@ def test_an_oversize_record_is_put_aside_and_the_rest_arrives(shop, ledger, clie
     assert (done.operations, done.batches, seen) == (3, 1, [1, 2, 5])
     assert sorted(shop.indices["payloads"]) == ["s0", "s2", "s4"] == sorted(ledger.hashes("payloads", "segments"))
     assert ledger.unfinished() == []
-    assert [op.object_id for op in plan(desired, there(shop, ledger)).operations] == ["s1", "s3"]
+    assert [(r.object_id, r.hash) for r in ledger.refusals.listed()] == [
+        (p.object_id, p.hash) for p in desired if p.object_id in ("s1", "s3")
+    ]
 
 
 def test_oversize_records_alone_are_all_put_aside(shop, ledger, client, make, now):
@@ -151,7 +163,7 @@ def test_oversize_records_alone_are_all_put_aside(shop, ledger, client, make, no
 def test_an_operation_larger_than_a_request_is_put_aside_unsent(shop, ledger, client, make, now):
     desired = [make("segments", "big", "x" * 3000), make("segments", "small")]
 
-    done = sync(shop, ledger, client, desired, now, limits=Limits(bytes=2000))
+    done = sync(shop, ledger, client, desired, now, manner=Manner(limits=Limits(bytes=2000)))
 
     assert [(f.object_id, "more than one request" in f.reason) for f in done.failed] == [("big", True)]
     assert list(shop.indices["payloads"]) == ["small"]
@@ -186,7 +198,7 @@ def test_a_refusal_that_names_no_record_stops_the_run_and_changes_nothing(shop, 
 def test_many_batches_are_waited_for_as_they_go(shop, ledger, client, make, now):
     desired = [make("segments", f"s{n:03d}") for n in range(120)]
 
-    done = sync(shop, ledger, client, desired, now, limits=Limits(records=1))
+    done = sync(shop, ledger, client, desired, now, manner=Manner(limits=Limits(records=1)))
 
     assert (done.operations, done.batches, shop.polls) == (120, 120, 120)
     first_poll = next(n for n, (_, path, _) in enumerate(shop.requests) if "/task/" in path)
@@ -246,65 +258,94 @@ def test_a_crash_at_every_single_step_is_mended_by_running_again(shop, engine, d
 
 def holds_after(shop, engine, desired, old, now, step, monkeypatch, crashed=None, lost="nothing"):
     ledger = Ledger(engine, shop.target)
-    limits = Limits(records=3)
+    manner = Manner(limits=Limits(records=3))
     with WriteClient(shop.target, "key", sleep=lambda seconds: None) as client:
-        sync(shop, ledger, client, old, now, limits=limits)
+        sync(shop, ledger, client, old, now, manner=manner)
         if step is not None:
             with monkeypatch.context() as patch:
                 crash_at(step, patch, shop)
                 try:
-                    sync(shop, ledger, client, desired, now, limits=limits)
+                    sync(shop, ledger, client, desired, now, manner=manner)
                 except CrashError:
                     crashed.append(step)
             if lost == "products":
                 shop.indices["products"]["p0"] = {"objectID": "p0"}
-        sync(shop, ledger, client, desired, now, limits=limits)
+        sync(shop, ledger, client, desired, now, manner=manner)
         assert ledger.unfinished() == []
         assert plan(desired, there(shop, ledger)).operations == ()
         before = client.operations
-        sync(shop, ledger, client, desired, now, limits=limits)
+        sync(shop, ledger, client, desired, now, manner=manner)
         assert client.operations == before
     for record in shop.indices["products"].values():
         record.pop("name", None)
     return holds(shop)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_lost_request_or_answer_is_read_back(shop, ledger, client, desired, now, when):
+def losing(shop, when, times=None):
+    """Lose batches of records: before they are looked at, or the answers to them."""
+    left = itertools.count() if times is None else iter(range(times))
+
     def lose(verb, path):
-        if path.endswith("/batch"):
+        if path.endswith("/batch") and "/rules/" not in path and next(left, None) is not None:
             raise shop.Lost
 
     setattr(shop, when, lose)
-    with pytest.raises(AlgoliaUnavailableError):
-        sync(shop, ledger, client, desired, now)
-    assert len(ledger.unfinished()) == 3
-    setattr(shop, when, lambda verb, path: None)
 
-    with ReadClient(shop.target, "key") as reader:
-        found = recover(reader, ledger, now=now)
 
-    arrived = when == "after"
-    assert (found.published, found.unsure) == ((3, 0) if arrived else (0, 3))
+def test_a_write_whose_answer_was_lost_is_found_by_its_content_and_not_sent_again(shop, ledger, client, desired, now):
+    losing(shop, "after")
+
     done = sync(shop, ledger, client, desired, now)
-    assert done.operations == (11 if arrived else 14)
+
+    assert (done.operations, done.deferred, done.stopped) == (14, 0, None)
+    assert [path for verb, path, _ in shop.requests if path.endswith("/batch")] == [
+        "/1/indexes/payloads/batch",
+        "/1/indexes/payloads/batch",
+        "/1/indexes/products/rules/batch",
+        "/1/indexes/products/batch",
+    ]
+    assert ledger.unfinished() == []
+    assert sum(minute.operations for minute in ledger.spent_since(now())) == 14
     assert plan(desired, there(shop, ledger)).operations == ()
 
 
-def test_what_was_sent_is_waited_for_and_not_sent_again(shop, ledger, client, desired, now, monkeypatch):
-    def unpublished(*args, **kwargs):
-        raise AlgoliaUnavailableError("task 1 is not published after 600 s")
+def test_a_write_that_was_lost_on_the_way_is_sent_again(shop, ledger, client, desired, now):
+    losing(shop, "before", times=2)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(WriteClient, "wait", unpublished)
-        with pytest.raises(AlgoliaUnavailableError):
-            sync(shop, ledger, client, desired, now)
-        assert {row.task_id for row in ledger.unfinished()} == {1, 2, 3, 4}
-        with pytest.raises(AlgoliaUnavailableError):
-            recover(client, ledger, now=now)
+    done = sync(shop, ledger, client, desired, now)
+
+    assert (done.operations, done.stopped) == (14, None)
+    assert sum(minute.operations for minute in ledger.spent_since(now())) == 14
+
+
+def test_a_server_that_takes_nothing_ends_the_run_and_the_next_one_finishes_it(shop, ledger, client, desired, now):
+    losing(shop, "before")
+
+    first = sync(shop, ledger, client, desired, now)
+
+    assert (first.operations, first.deferred) == (0, 14)
+    assert first.deferred_for == {"broke off": 14}
+    assert "no connection" in first.stopped.reason
+    assert first.stopped.come_again_s > 0
+    assert len(ledger.unfinished()) == 3
+    shop.before = lambda verb, path: None
+    with ReadClient(shop.target, "key") as reader:
+        found = recover(reader, ledger, now=now)
+    assert (found.published, found.unsure) == (0, 3)
+    assert sync(shop, ledger, client, desired, now).operations == 14
+    assert plan(desired, there(shop, ledger)).operations == ()
+
+
+def test_what_was_sent_is_waited_for_and_not_sent_again(shop, ledger, client, desired, now):
+    shop.unpublished = True
+    first = sync(shop, ledger, client, desired, now)
+    assert {row.task_id for row in ledger.unfinished()} == {1, 2, 3, 4}
+    assert (first.operations, first.waiting, first.deferred) == (0, 14, 0)
+    assert "not published" in first.stopped.reason
     sent = client.operations
 
     assert sync(shop, ledger, client, desired, now).operations == 0
+    assert ledger.unfinished() == []  # they can be read, whatever is said of the task
     assert client.operations == sent
 
 
@@ -411,3 +452,118 @@ def test_refusals_of_the_key_or_the_index_are_not_searched(shop, ledger, client,
         sync(shop, ledger, client, desired, now)
 
     assert shop.rules == {}
+
+
+def test_a_refusal_of_everything_that_names_nothing_is_not_about_the_records(shop, ledger, client, make, now):
+    desired = [make("rules", f"algosync-{n:03d}") for n in range(100)]
+    refusing(shop, 400, "algosync-")
+
+    with pytest.raises(AlgoliaError, match="Invalid rule"):
+        sync(shop, ledger, client, desired, now)
+
+    assert (ledger.unfinished(), ledger.refusals.listed()) == ([], [])
+
+
+def test_a_single_operation_that_is_refused_without_a_name_is_put_aside(shop, ledger, client, make, now):
+    refusing(shop, 400, "algosync-1")
+
+    done = sync(shop, ledger, client, [make("rules", "algosync-1")], now)
+
+    assert [f.object_id for f in done.failed] == ["algosync-1"] == [r.object_id for r in ledger.refusals.listed()]
+
+
+class Scripted:
+    """A client without a server: refuses batches that hold a bad record, and tells how often it was asked."""
+
+    def __init__(self, bad, *, named):
+        self.bad, self.named, self.asked, self.throttled, self.held = bad, named, 0, 0, {}
+
+    def batch(self, index, body, count):
+        self.asked += 1
+        ids = [request["body"]["objectID"] for request in orjson.loads(body)["requests"]]
+        found = [(place, name) for place, name in enumerate(ids) if name in self.bad]
+        if found:
+            place, name = found[0] if self.named else (None, None)
+            raise AlgoliaError("refused", status=400, position=place, object_id=name)
+        for name in ids:
+            assert name not in self.held, "sent twice"
+            self.held[name] = self.asked
+        return self.asked
+
+    def wait(self, index, task_id, timeout_s):
+        return 0.0
+
+
+@given(bad=st.sets(st.integers(0, 199), max_size=8), named=st.booleans(), records=st.integers(2, 200))
+@settings(max_examples=25)
+def test_whatever_is_refused_the_rest_arrives_at_a_bounded_price(make, bad, named, records):
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    tables.metadata.create_all(engine)
+    ledger = Ledger(engine, Target(app_id="APP"))
+    desired = [make("segments", f"s{n:03d}") for n in range(200)]
+    client = Scripted({f"s{n:03d}" for n in bad}, named=named)
+    manner = Manner(limits=Limits(records=records))
+
+    done = push(plan(desired, There(observed={})), client, ledger, now=lambda: AT, manner=manner)
+
+    assert {f.object_id for f in done.failed} == client.bad == {r.object_id for r in ledger.refusals.listed()}
+    assert set(client.held) == {p.object_id for p in desired} - client.bad
+    assert ledger.unfinished() == []
+    least = -(-200 // records)
+    each = 1 if named else 2 * ceil(log2(records)) + 1
+    assert client.asked <= least + len(bad) * each
+    engine.dispose()
+
+
+class Throttling(Scripted):
+    """Says for a while that there are too many requests, and then takes them after all, as the wire sees to it."""
+
+    def __init__(self, until):
+        super().__init__(set(), named=True)
+        self.until, self.sizes, self.pauses = until, [], []
+
+    def batch(self, index, body, count):
+        self.sizes.append(count)
+        self.throttled += self.asked < self.until
+        return super().batch(index, body, count)
+
+    def pause(self, seconds):
+        self.pauses.append(seconds)
+        return True
+
+
+def test_at_the_first_429_batches_become_small_and_pauses_long_until_it_goes_well_again(make, ledger, now):
+    desired = [make("segments", f"s{n:05d}") for n in range(8000)]
+    client = Throttling(until=3)
+
+    done = push(plan(desired, There(observed={})), client, ledger, now=now)
+
+    assert (done.operations, done.throttled) == (8000, 3)
+    assert client.sizes[:5] == [1000, 500, 250, 125, 125]
+    assert max(client.sizes[5:]) > 900
+    assert client.pauses[:3] == [1.0, 2.0, 4.0]
+    assert client.pauses == sorted(client.pauses[:3]) + sorted(client.pauses[3:], reverse=True)
+
+
+def test_patience_that_is_spent_ends_the_run(make, ledger, now):
+    client = Throttling(until=9)
+    client.pause = lambda seconds: False
+
+    done = push(plan([make("segments", f"s{n:04d}") for n in range(3000)], There(observed={})), client, ledger, now=now)
+
+    assert (done.operations, done.deferred) == (1000, 2000)
+    assert "patience" in done.stopped.reason
+
+
+def test_what_is_held_back_is_told_by_its_reason(make, ledger, now):
+    desired = [make("segments", "s1"), *(make("profiles", f"t{n}") for n in range(5)), make("rules", "algosync-1")]
+    reasons = iter([None, "paused"])
+    manner = Manner(limits=Limits(operations=3), adds=4, busy={"products"}, halt=lambda: next(reasons, "paused"))
+
+    done = push(plan(desired, There(observed={})), Scripted(set(), named=True), ledger, now=now, manner=manner)
+
+    assert done.deferred_for == {"adds_per_run": 2, "budget": 1, "earlier writes are not published": 1}
+    assert (done.operations, done.deferred, len(done.left), done.stopped) == (3, 4, 4, None)
+    stopped = push(plan(desired, There(observed={})), Scripted(set(), named=True), ledger, now=now, manner=manner)
+    assert (stopped.operations, stopped.stopped.reason) == (0, "paused")
+    assert stopped.document()["deferred_for"]["broke off"] == 3

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules, FacetRule
-from algosync.sync.related import Evidence, RelatedRules, find
+from algosync.related.topk import from_rows
+from algosync.sync.related import Evidence, RelatedItems, RelatedRules, find, over_today
 
 AS_OF = datetime(2026, 11, 20, tzinfo=UTC)
 CATALOG = build(
@@ -147,3 +149,20 @@ def test_a_published_list_stays_while_a_new_one_gains_too_little(evidence):
     assert _names(_find(evidence(*more), rules), "bought_together", LAMP) == ["oak"]
     assert _names(_find(evidence(*more), replace(rules, margin=1.0), before), "bought_together", LAMP) == ["pen"]
     assert _names(_find(evidence(*more), replace(rules, margin=0.0), before), "bought_together", LAMP) == ["oak"]
+
+
+def test_earlier_lists_stand_less_what_has_left_and_what_is_not_to_be_had():
+    lists = from_rows([[1, -1, 2], [], [0]])
+    kept = RelatedItems(
+        inputs="x",
+        lists={"similar": lists},
+        popular=np.zeros(3),
+        popularity=np.array([4, -1, 2], dtype=np.int8),
+        trending=np.array([-1, 0, 1], dtype=np.int8),
+        tops=pa.table({"item": [0]}),
+    )
+    found = over_today(kept, np.array([True, False, True]))
+    assert [found.lists["similar"].of(item) for item in range(3)] == [[(2, 0)], [], [(0, 0)]]
+    assert found.popularity.tolist() == [4, 0, 2]
+    assert found.trending.tolist() == [0, 0, 1]
+    assert found.inputs == "x"

@@ -22,6 +22,7 @@ def test_a_pull_is_told_in_all_and_by_source():
         "waiting": 2,
         "ignored": 0,
         "no_consent": 0,
+        "forgotten": 0,
         "resolved": 4,
     }
     assert list(said["sources"]) == ["web", "app"]

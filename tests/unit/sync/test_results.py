@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from algosync.catalog.build import build
 from algosync.catalog.rules import CatalogRules
 from algosync.errors import StoreError
 from algosync.related.topk import from_rows
+from algosync.sync.catalog import Reading
 from algosync.sync.related import RelatedItems
 from algosync.sync.results import Results
 from algosync.sync.tallies import ENTERED, PARTS, STANDINGS, Counted
@@ -56,7 +59,8 @@ def test_before_the_first_run_there_is_nothing_and_reading_makes_nothing(kept, t
 
 def test_all_comes_back_as_it_was(kept, tmp_path):
     catalog = _catalog("a", "b", "c")
-    kept.save(INTEGERS, _items(), catalog)
+    kept.save_integers(INTEGERS)
+    kept.save_related(_items(), catalog)
     assert kept.integers() == INTEGERS
     found = kept.related(catalog)
     assert found.inputs == "abc"
@@ -74,7 +78,8 @@ def test_all_comes_back_as_it_was(kept, tmp_path):
 
 
 def test_over_other_groups_what_has_left_is_marked_and_what_is_new_has_nothing(kept):
-    kept.save(INTEGERS, _items(), _catalog("a", "b", "c"))
+    kept.save_integers(INTEGERS)
+    kept.save_related(_items(), _catalog("a", "b", "c"))
     found = kept.related(_catalog("a", "aa", "c"))  # b has left, aa is new
     similar = found.lists["similar"]
     assert [[item for item, _ in similar.of(row)] for row in range(3)] == [[-1, 2], [], [0]]
@@ -85,7 +90,8 @@ def test_over_other_groups_what_has_left_is_marked_and_what_is_new_has_nothing(k
 
 
 def test_a_damaged_file_says_what_to_do(kept, tmp_path):
-    kept.save(INTEGERS, _items(), _catalog("a", "b", "c"))
+    kept.save_integers(INTEGERS)
+    kept.save_related(_items(), _catalog("a", "b", "c"))
     (tmp_path / "results" / "integers.parquet").write_bytes(b"PAR?")
     with pytest.raises(StoreError, match=r"integers\.parquet: cannot be read.*Remove it"):
         kept.integers()
@@ -94,20 +100,50 @@ def test_a_damaged_file_says_what_to_do(kept, tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "results").write_text("a file", encoding="utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
-        Results(tmp_path / "results").save(INTEGERS, _items(), _catalog("a", "b", "c"))
+        Results(tmp_path / "results").save_integers(INTEGERS)
 
 
-def test_a_read_of_the_index_holds_for_the_state_it_was_made_in(kept):
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def test_a_read_of_the_index_holds_for_what_was_asked(kept):
     catalog = _catalog("a", "b")
-    kept.save_read(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, "state 1")
-    found = kept.last_read("state 1")
+    reading = Reading(asked="this", state="1", at=NOON)
+    kept.save_read(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, reading)
+    found = kept.last_read("this")
     assert found is not None
     assert found.catalog.to_table() == catalog.to_table()
     assert found.versions == {"products": {"a": "v1", "b": None}, "other": {"a": None}}
-    assert kept.last_read("state 2") is None
-    kept.save_read(_catalog(), {"products": {}}, "state 2")
-    assert kept.last_read("state 1") is None
-    assert kept.last_read("state 2").versions == {}
+    assert found.reading == reading
+    assert kept.last_read("that") is None
+    kept.save_read(_catalog(), {"products": {}}, replace(reading, asked="that", state=None))
+    assert kept.last_read("this") is None
+    assert kept.last_read("that").versions == {}
+
+
+def test_a_read_and_what_was_published_since_are_what_is_there_now(kept):
+    kept.save_read(
+        _catalog("a"), {"products": {"a": "v1", "b": None, "c": "v3"}}, Reading(asked="", state=None, at=NOON)
+    )
+    asked = []
+
+    def since(index, moment):
+        asked.append((index, moment))
+        return {"b": "v2", "c": None, "left": "v4"} if index == "products" else {}
+
+    found = kept.last_read("").versions_now(("products", "fresh"), since)
+    assert found == {"products": {"a": "v1", "b": "v2", "c": None}, "fresh": {}}
+    assert asked == [("products", NOON), ("fresh", NOON)]
+
+
+def test_half_written_lists_have_no_inputs(kept, tmp_path):
+    assert kept.related_inputs() == ""
+    kept.save_related(_items(), _catalog("a", "b", "c"))
+    assert kept.related_inputs() == _items().inputs
+    kept.save_related(replace(_items(), inputs="others"), _catalog("a", "b", "c"))
+    assert kept.related_inputs() == "others"
+    (tmp_path / "results" / "tops.parquet").unlink()
+    assert kept.related_inputs() == ""
 
 
 COUNTED = Counted(
@@ -142,7 +178,8 @@ def test_what_tallies_were_made_from_is_of_one_run_or_of_none(kept, monkeypatch)
 @pytest.mark.parametrize("written", [1, 2, 3])
 def test_files_of_a_run_that_broke_off_between_them_are_not_taken_for_its_result(kept, monkeypatch, written):
     catalog = _catalog("a", "b", "c")
-    kept.save(INTEGERS, _items(), catalog)
+    kept.save_integers(INTEGERS)
+    kept.save_related(_items(), catalog)
     store, done = Results._store, []
 
     def break_off(self, name, *rest):
@@ -152,6 +189,8 @@ def test_files_of_a_run_that_broke_off_between_them_are_not_taken_for_its_result
         store(self, name, *rest)
 
     monkeypatch.setattr(Results, "_store", break_off)
-    with pytest.raises(KeyboardInterrupt):
-        kept.save(INTEGERS, replace(_items(), inputs="def"), catalog)
+    with contextlib.suppress(KeyboardInterrupt):
+        kept.save_integers(INTEGERS)
+        kept.save_related(replace(_items(), inputs="def"), catalog)
+    assert len(done) == written
     assert kept.related(catalog).inputs == ("abc" if done == ["integers"] else "")

@@ -17,12 +17,13 @@ from ibis.backends.duckdb import Backend
 
 from algosync.events.schema import LOG
 from algosync.payloads.filters import FilterPolicy
-from algosync.profiles.affinity import AffinityRules, landmark_of, sums
-from algosync.profiles.affinity import scores as batch_scores
+from algosync.profiles.affinity import AffinityRules, landmark_of
+from algosync.profiles.batch_affinity import scores as batch_scores
+from algosync.profiles.batch_affinity import sums
+from algosync.profiles.batch_segments import memberships
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.moments import epoch_day, epoch_month
 from algosync.profiles.readiness import ReadinessRules
-from algosync.profiles.segments import memberships
 from algosync.profiles.streams import NOBODY, Sign, Standing, follow
 from algosync.profiles.tally import Step, Tally, add, person, scores, state, tally, visit
 from algosync.profiles.tally_document import load, load_standing

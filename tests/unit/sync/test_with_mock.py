@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import orjson
 import pytest
 
-from algosync.algolia.client import ReadClient, Target, WriteClient
+from algosync.algolia.client import ReadClient, WriteClient
 from algosync.algolia.reader import versions
-from algosync.errors import AlgoliaError, AlgoliaUnavailableError
+from algosync.algolia.target import Target
+from algosync.errors import AlgoliaError
 from algosync.mock.server import MockAlgolia, MockServer
 from algosync.sync.batches import Limits
 from algosync.sync.ledger import Ledger
 from algosync.sync.plan import plan
 from algosync.sync.push import push
 from algosync.sync.recover import recover
+from algosync.sync.sending import Manner
 from algosync.sync.there import there
 
 
@@ -58,7 +62,7 @@ def planned(client, ledger, desired):
 
 def sync(client, ledger, desired, now, limits=None):
     recover(client, ledger, now=now)
-    return push(planned(client, ledger, desired), client, ledger, now=now, limits=limits)
+    return push(planned(client, ledger, desired), client, ledger, now=now, manner=Manner(limits=limits or Limits()))
 
 
 def test_the_whole_way_there_and_back(mock, client, ledger, desired, shop_writes, now):
@@ -80,16 +84,57 @@ def test_the_whole_way_there_and_back(mock, client, ledger, desired, shop_writes
     assert client.get_rule("products", "algosync-10-gold") is None
 
 
-def test_unpublished_writes_are_waited_for_by_the_next_run(mock, client, ledger, desired, shop_writes, now):
+def test_unpublished_writes_are_under_way_and_block_nobody(
+    mock, client, ledger, desired, shop_writes, now, monkeypatch
+):
+    waits = []
+    monkeypatch.setattr(client, "_sleep", waits.append)
     shop_writes("p0", "p1")
     mock.algolia.tasks.holds = lambda task: True
-    with pytest.raises(AlgoliaUnavailableError, match="not published"):
-        sync(client, ledger, desired, now)
+    first = sync(client, ledger, desired, now)
+    assert (first.operations, first.waiting) == (0, 5)
+    assert "not published" in first.stopped.reason
+    assert sum(waits) == pytest.approx(600, abs=10)
+    waits.clear()
+    again = sync(client, ledger, desired, now)
+    assert (again.operations, again.waiting, again.deferred) == (0, 0, 0)
+    assert planned(client, ledger, desired).under_way == 5
+    assert sum(waits) == pytest.approx(30, abs=5)
     mock.algolia.tasks.holds = lambda task: False
 
     with ReadClient(client.target, "mock-read") as reader:
         assert recover(reader, ledger, now=now, tasks=client).published == 5
     assert sync(client, ledger, desired, now).operations == 0
+
+
+def test_a_lost_write_behind_one_that_waits_is_not_given_up(mock, client, ledger, make, shop_writes, now):
+    shop_writes("p0")
+    mock.algolia.tasks.holds = lambda task: True
+    mock.algolia.faults.add("batch@payloads:2:lost")
+    two = [make("segments", "s1"), make("segments", "s2")]
+
+    first = sync(client, ledger, two, now, Limits(records=1))
+    again = sync(client, ledger, two, now)
+
+    assert (first.operations, first.waiting, first.deferred) == (0, 1, 1)
+    assert (again.operations, again.waiting, again.deferred) == (0, 0, 0)
+    mock.algolia.tasks.holds = lambda task: False
+    assert recover(client, ledger, now=now).published == 2
+    assert sync(client, ledger, two, now).operations == 0
+
+
+def test_a_task_that_is_never_published_is_given_up_after_an_hour(mock, client, ledger, desired, shop_writes, now):
+    shop_writes("p0", "p1")
+    mock.algolia.tasks.holds = lambda task: True
+    sync(client, ledger, desired, now)
+
+    soon = recover(client, ledger, now=lambda: now() + timedelta(minutes=59))
+    late = recover(client, ledger, now=lambda: now() + timedelta(minutes=61))
+
+    assert (soon.waiting, soon.unsure) == (5, 0)
+    assert (late.waiting, late.unsure) == (0, 5)
+    mock.algolia.tasks.holds = lambda task: False
+    assert sync(client, ledger, desired, now).families == {"profiles": 1, "rules": 1, "segments": 1}
 
 
 def test_records_that_arrived_unseen_are_recognised(client, ledger, desired, shop_writes, now, monkeypatch):
@@ -187,7 +232,7 @@ def test_tasks_that_the_server_forgot_are_settled_by_what_is_there(mock, client,
     monkeypatch.setattr(mock.algolia.tasks, "is_published", lambda task: False)
 
     assert recover(client, ledger, now=now).published == 3
-    assert sum(waits) == pytest.approx(600, abs=10)
+    assert sum(waits) == pytest.approx(30, abs=5)
 
 
 def test_forgotten_tasks_take_the_patience_for_one(mock, client, ledger, desired, shop_writes, now, monkeypatch):
@@ -201,8 +246,8 @@ def test_forgotten_tasks_take_the_patience_for_one(mock, client, ledger, desired
 
     found = recover(client, ledger, now=now)
 
-    assert (found.published, found.unsure) == (2, 2)
-    assert sum(waits) == pytest.approx(600, abs=10)
+    assert (found.published, found.waiting) == (2, 2)
+    assert sum(waits) == pytest.approx(30, abs=5)
 
 
 def test_the_task_of_another_server_proves_nothing(mock, client, ledger, segments, now, monkeypatch):

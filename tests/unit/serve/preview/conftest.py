@@ -20,7 +20,7 @@ from algosync.profiles.definitions import parse_segments
 from algosync.serve.app import Parts, make_app
 from algosync.serve.auth import Gate, Keys
 from algosync.serve.desk import Condition
-from algosync.serve.experience import Door
+from algosync.serve.door import Door
 from algosync.serve.explain import Asked
 from algosync.serve.limits import Limits, Rate
 from algosync.serve.preview.backstage import Backstage

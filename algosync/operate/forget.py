@@ -1,0 +1,352 @@
+"""Forgets somebody: everything that is held of her goes, from every store here and from Algolia, and stays away.
+
+First a tombstone, so that nothing comes in meanwhile; then store by store; at the end a search over all of them. What
+was done is kept step by step, so that whatever broke off is finished by forgetting her again. Algolia deletes events
+within 48 hours and tells no end: after that time it is asked once more, and only then her names leave the record of
+the erasure too, where keyed hashes take their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from algosync.errors import AlgosyncError, RequestError
+from algosync.events.cut import KEYS
+from algosync.events.insights import is_token
+from algosync.events.log import EventLog
+from algosync.operate import erasing
+from algosync.operate.erasing import AtAlgolia, Held
+from algosync.operate.search import Names, Sought, search_bytes, search_parquet, search_tables
+from algosync.operate.whose import Shelves, Whose, whose
+from algosync.stores import inbox_tables, snapshot_tables, tables, tombstones
+from algosync.stores.erase import compact, erase_orders, erase_person
+from algosync.stores.snapshot import Snapshot
+from algosync.stores.state import STATE
+from algosync.stores.tombstones import Tombstones, event_name
+from algosync.sync.returned import returned
+
+SETTLED_AFTER: Final = timedelta(hours=48)
+"""Until Algolia has deleted a user's events."""
+
+_BOOKS: Final = {
+    "state": (tables.metadata,),
+    "snapshot": (snapshot_tables.metadata,),
+    "inbox": (inbox_tables.metadata, inbox_tables.of_forwarding),
+    "tombstones": (tombstones.metadata,),
+}
+_LEFT: Final = (
+    "the shop's own sources (files, databases, HTTP): rows there stay, and are not taken in again",
+    "webhooks that were delivered, and what their receivers made of them",
+    "audiences that were exported",
+    "backups of the state directory and the database: restore them together with the latest tombstones",
+    "logs of this and other programs, and what killed processes left in the system's temporary directory",
+)
+_PROOFS: Final = ("search", "files")
+_ANEW: Final = (*_PROOFS, "tombstones", "insights")
+"""Steps whose numbers are those of the last time, and not sums."""
+_POSTGRESQL: Final = "the database server's free space and write-ahead log, until its own VACUUM and rotation"
+
+Confirm = Callable[[Mapping[str, Any]], bool]
+Client = TypeVar("Client")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Whom to forget.
+
+    Attributes:
+        user: A customer id, or any of her tokens.
+        aliases: What the shop's sources make of such a name.
+    """
+
+    user: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Erasure:
+    """One erasure under way.
+
+    Attributes:
+        number: Its id.
+        person: Whom it is about.
+        names: All names of hers.
+        shared: How many tokens of hers others use too.
+        who: Keyed hashes of the names.
+        steps: What was done, by step, in order.
+        asked_at: When Algolia was first asked to delete her events there, ISO 8601.
+    """
+
+    number: str
+    person: str
+    names: tuple[str, ...]
+    shared: int
+    who: tuple[str, ...]
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked_at: str | None = None
+
+    def document(self, status: str) -> dict[str, Any]:
+        """What is kept of it; of a finished one no name."""
+        named = {} if status == "done" else {"person": self.person, "names": list(self.names)}
+        return {
+            "status": status,
+            "who": list(self.who),
+            "shared": self.shared,
+            "steps": self.steps,
+            "asked_at": self.asked_at,
+            **named,
+        }
+
+    @classmethod
+    def load(cls, number: str, document: Mapping[str, Any]) -> Erasure:
+        """One that was kept."""
+        return cls(
+            number=number,
+            person=document["person"],
+            names=tuple(document["names"]),
+            shared=document["shared"],
+            who=tuple(document["who"]),
+            steps=dict(document["steps"]),
+            asked_at=document["asked_at"],
+        )
+
+
+class Forgetting:
+    """Carries erasures out.
+
+    Args:
+        held: The stores; nobody else writes to them meanwhile.
+        algolia: What is Algolia's.
+        clock: Tells the time.
+    """
+
+    def __init__(self, held: Held, algolia: AtAlgolia, clock: Callable[[], datetime]) -> None:
+        self._held = held
+        self._algolia = algolia
+        self._clock = clock
+        key = algolia.ids.key
+        self._tombstones = Tombstones(held.tombstones, key)
+
+    def forget(self, order: Order, confirm: Confirm) -> dict[str, Any]:
+        """Forgets somebody, or finishes what broke off.
+
+        Args:
+            order: Whom.
+            confirm: Shown whom it concerns, says whether to do it.
+
+        Returns:
+            The receipt; its `status` is done, pending (Algolia still deletes) or unfinished (run again).
+
+        Raises:
+            RequestError: Several customers use this token.
+            ConfigError: Tombstones were made by another key.
+            StoreError: The stores cannot be read.
+        """
+        erasure, found = self._erasure(order)
+        concerns = {"person": found.person, "tokens": list(erasure.names), "shared": list(found.shared)}
+        held = {"events": found.events.num_rows}
+        if not confirm({**concerns, **held}):
+            return {**concerns, "status": "not done", "steps": [], "erasure": None}
+        return {**concerns, **self._carry_out(erasure, found)}
+
+    def resume(self) -> list[dict[str, Any]]:
+        """Goes on with every erasure that is not at its end: what broke off, and what Algolia was to delete.
+
+        Whoever is in the log again though she was forgotten, as after a backup was restored, is forgotten again.
+        """
+        receipts = []
+        for number, document in erasing.unfinished(self._held.state):
+            erasure = Erasure.load(number, document)
+            found = self._found(erasure.person, (), erasure.names)
+            receipts.append({"person": erasure.person, **self._carry_out(erasure, found)})
+        while back := returned(self._held.state, self._tombstones.forgotten()):
+            receipts.append(self.forget(Order(user=back[0]), lambda _: True))
+            if receipts[-1]["status"] == "unfinished":
+                break
+        return receipts
+
+    def lift(self, order: Order) -> dict[str, Any]:
+        """Lets in what comes of somebody from now on; what was before stays away.
+
+        Raises:
+            RequestError: Her erasure is not at its end.
+        """
+        at = self._clock()
+        for number, document in erasing.unfinished(self._held.state):
+            if {order.user, *order.aliases} & set(document["names"]):
+                self._close(Erasure.load(number, document), document["status"], at)
+        lifted = sum(self._tombstones.lift(name, at) for name in (order.user, *order.aliases))
+        return {"person": order.user, "lifted": lifted, "at": at.isoformat() if lifted else None}
+
+    def _close(self, erasure: Erasure, status: str, at: datetime) -> None:
+        """Ends an erasure that waits for Algolia alone: asked again, it would take what she does from now on."""
+        if status != "pending":
+            hint = "Finish it first: run algosync forget again"
+            raise RequestError("the erasure is not finished", where=f"erasure {erasure.number}", hint=hint, status=409)
+        erasure.steps["insights"] = {**erasure.steps["insights"], "status": "done", "asked": "once: she has returned"}
+        erasing.note(self._held.state, erasure.number, erasure.document("done"), at)
+        for state in self._books().values():
+            compact(state)
+
+    def _erasure(self, order: Order) -> tuple[Erasure, Whose]:
+        for number, document in erasing.unfinished(self._held.state):
+            if {order.user, *order.aliases} & set(document["names"]):
+                before = Erasure.load(number, document)
+                found = self._found(before.person, order.aliases, before.names)
+                before.names = tuple(dict.fromkeys((*before.names, *found.names)))
+                before.who = self._who(before.names)
+                return before, found
+        found = self._found(order.user, order.aliases, ())
+        at = self._clock()
+        hashed = self._who(found.names)
+        number = f"{hashed[0][:12]}-{at:%Y%m%dT%H%M%S}"
+        shared = len(found.shared)
+        return Erasure(number=number, person=found.person, names=found.names, shared=shared, who=hashed), found
+
+    def _found(self, user: str, aliases: Sequence[str], known: Sequence[str]) -> Whose:
+        held = self._held
+        log, snapshot = EventLog(held.state), Snapshot(held.snapshot)
+        return whose(user, Shelves(backend=held.backend, log=log, snapshot=snapshot, inbox=held.inbox), aliases, known)
+
+    def _who(self, names: Sequence[str]) -> tuple[str, ...]:
+        hasher = self._tombstones.hasher
+        assert hasher is not None
+        return tuple(hasher.of("erasure", name) for name in names)
+
+    def _carry_out(self, erasure: Erasure, found: Whose) -> dict[str, Any]:
+        held, now = self._held, self._clock()
+        product = found.product | erasing.products_among(held, erasure.names)
+        names = Names(every=erasure.names, product=product)
+        for step in _PROOFS:
+            erasure.steps.pop(step, None)
+        erasing.note(held.state, erasure.number, erasure.document("unfinished"), now)
+        for step, work in self._steps(erasure, found, names).items():
+            self._do(erasure, step, work)
+            erasing.note(held.state, erasure.number, erasure.document("unfinished"), now)
+        return self._proven(erasure, names)
+
+    def _proven(self, erasure: Erasure, names: Names) -> dict[str, Any]:
+        """Looks for her in everything, and closes the erasure where nothing is left to do."""
+        state, proof, kept = self._held.state, None, None
+        if all(step["status"] in ("done", "skipped") for step in erasure.steps.values()):
+            sought = Sought()
+            self._do(erasure, "search", lambda: self._search(names, sought, leave_out=("erasures",)))
+            if erasure.steps["search"]["status"] == "done":
+                kept = "done"  # her names leave the record before the files are searched
+                erasing.note(state, erasure.number, erasure.document(kept), self._clock())
+                self._do(erasure, "files", lambda: self._search_files(names, sought, leave_out=()))
+            proof = sought.document(names)
+        elif not any(step["status"] == "failed" for step in erasure.steps.values()):
+            proof = self._so_far(erasure, names)
+        status = _status(erasure)
+        erasing.note(state, erasure.number, erasure.document(kept or status), self._clock())
+        return self._receipt(erasure, status, proof)
+
+    def _so_far(self, erasure: Erasure, names: Names) -> dict[str, Any]:
+        """The proof while Algolia still deletes: the record of the erasure itself names her until then."""
+        sought = Sought()
+        self._do(erasure, "search", lambda: self._search(names, sought, leave_out=("erasures",)))
+        own = (STATE.file,) if self._held.state.dialect == "sqlite" else ()
+        self._do(erasure, "files", lambda: self._search_files(names, sought, leave_out=own))
+        return sought.document(names)
+
+    def _do(self, erasure: Erasure, step: str, work: Callable[[], Mapping[str, Any]]) -> None:
+        """Does a step; one that fails is noted, and those after it are done all the same."""
+        before = {key: count for key, count in erasure.steps.get(step, {}).items() if type(count) is int}
+        try:
+            made = work()
+            counts = {key: count + before.get(key, 0) for key, count in made.items() if type(count) is int}
+            erasure.steps[step] = {"status": "done", **made, **(made if step in _ANEW else counts)}
+        except AlgosyncError as error:
+            erasure.steps[step] = {"status": "failed", "error": str(error), **before}
+
+    def _steps(self, erasure: Erasure, found: Whose, names: Names) -> dict[str, Callable[[], Mapping[str, Any]]]:
+        """Every step in order; each may be done again. The dictionary goes after what is known by its numbers."""
+        held, algolia, hers = self._held, self._algolia, erasure.names
+        tokens = [name for name in hers if is_token(name)]
+        return {
+            "tombstones": lambda: self._bury(erasure, found),
+            "inbox": lambda: erasing.erase_inbox(held, hers),
+            "quarantine": lambda: erasing.erase_quarantine(held, names),
+            "results": lambda: erasing.erase_results(held, found),
+            "snapshot": lambda: erase_person(held.snapshot, hers),
+            "events": lambda: erasing.erase_events(held, found),
+            "orders": lambda: {"orders": erase_orders(held.state, hers)},
+            "mentions": lambda: erasing.erase_mentions(held, names),
+            "records": lambda: erasing.erase_records(algolia, held.state, hers, self._clock()),
+            "profiles": lambda: self._at_algolia(algolia.profiles, lambda one: erasing.erase_profiles(one, tokens)),
+            "insights": lambda: self._at_algolia(algolia.insights, lambda one: self._insights(erasure, one)),
+        }
+
+    def _bury(self, erasure: Erasure, found: Whose) -> Mapping[str, Any]:
+        apart = found.apart.select(KEYS.names)
+        keys = zip(apart["key_hi"].to_pylist(), apart["key_lo"].to_pylist(), strict=True)
+        events = [event_name(high, low) for high, low in keys]
+        return {"tombstones": self._tombstones.bury(erasure.number, erasure.names, events, self._clock())}
+
+    def _at_algolia(self, client: Client | None, work: Callable[[Client], Mapping[str, Any]]) -> Mapping[str, Any]:
+        if client is None:
+            return {"status": "skipped", "reason": "by --no-insights: the shop sends no events to Algolia"}
+        return work(client)
+
+    def _insights(self, erasure: Erasure, insights: erasing.Insights) -> Mapping[str, Any]:
+        now = self._clock()
+        asked = None if erasure.asked_at is None else datetime.fromisoformat(erasure.asked_at)
+        settled = asked is not None and now - asked >= SETTLED_AFTER
+        if asked is not None and not settled:
+            return {"status": "pending", "until": (asked + SETTLED_AFTER).isoformat()}
+        counts = erasing.erase_insights(insights, [name for name in erasure.names if is_token(name)])
+        if settled:
+            return counts
+        erasure.asked_at = now.isoformat()
+        return {"status": "pending", "until": (now + SETTLED_AFTER).isoformat(), **counts}
+
+    def _search(self, names: Names, sought: Sought, *, leave_out: Sequence[str]) -> Mapping[str, Any]:
+        """Looks into every table and every Parquet file."""
+        held = self._held
+        for book, state in self._books().items():
+            search_tables(state, _BOOKS[book], names, sought, leave_out=leave_out)
+        for number in erasing.quarantined(held, names):
+            sought.found[f"quarantine, row {number}"] += 1
+        search_parquet(held.directory, names, sought)
+        return _verdict(sought)
+
+    def _search_files(self, names: Names, sought: Sought, *, leave_out: Sequence[str]) -> Mapping[str, Any]:
+        """Empties the databases' free space, and looks into every file as bytes."""
+        for state in self._books().values():
+            compact(state)
+        search_bytes(self._held.directory, names, sought, leave_out=leave_out)
+        return _verdict(sought)
+
+    def _books(self) -> dict[str, Any]:
+        held = self._held
+        return {"state": held.state, "snapshot": held.snapshot, "inbox": held.inbox, "tombstones": held.tombstones}
+
+    def _receipt(self, erasure: Erasure, status: str, proof: Mapping[str, Any] | None) -> dict[str, Any]:
+        left = [*_LEFT, *((_POSTGRESQL,) if self._held.state.dialect == "postgresql" else ())]
+        elsewhere = erasure.steps.get("records", {}).get("elsewhere", 0)
+        if elsewhere:
+            left.append(f"{elsewhere} records of other applications or hosts: forget her with their settings too")
+        if erasure.shared:
+            left.append(f"{erasure.shared} tokens that others use too: her events went, the tokens and theirs stay")
+        return {
+            "erasure": erasure.number,
+            "status": status,
+            "steps": [{"step": step, **done} for step, done in erasure.steps.items()],
+            "proof": proof,
+            "not_erased": left,
+        }
+
+
+def _verdict(sought: Sought) -> Mapping[str, Any]:
+    return {"found": sum(sought.found.values()), **({"status": "failed"} if sought.found else {})}
+
+
+def _status(erasure: Erasure) -> str:
+    said = {step["status"] for step in erasure.steps.values()}
+    if "failed" in said:
+        return "unfinished"
+    return "pending" if "pending" in said else "done"

@@ -1,0 +1,64 @@
+"""The brake as the sync command pulls it: verdicts, and what somebody has approved."""
+
+from __future__ import annotations
+
+import base64
+
+from algosync.errors import BrakeError
+from algosync.runtime.opening import Opening, Session
+from algosync.stores import control
+from algosync.stores.settings_kept import digest_of, last_used
+from algosync.sync.brake import MARK_BYTES, BrakeLimits, Verdict, judge, mark, shares
+from algosync.sync.cycle import Computed
+from algosync.sync.plan import Plan
+
+
+def verdict(opening: Opening, session: Session, computed: Computed) -> Verdict:
+    """What the brake says of a plan, before anything is done about it; call it before the settings are kept."""
+    brake = opening.settings.push.brake
+    limits = BrakeLimits(change_share=brake.change_share, delete_share=brake.delete_share, at_least=brake.at_least)
+    approved = _marks(session)
+    before = last_used(session.state)
+    now = digest_of(opening.settings_document(computed.observed))
+    return Verdict(
+        hash=computed.plan.hash,
+        shares=shares(computed.plan, computed.held),
+        stops=judge(computed.plan, computed.held, limits, approved),
+        settings_changed=before is not None and before != now,
+    )
+
+
+def let_through(session: Session, plan: Plan, said: Verdict, approve: str | None) -> None:
+    """Lets a plan pass, or stops it; what was approved passes in later runs too, until it is done.
+
+    Raises:
+        BrakeError: The plan is over the limit, or is another one than the one that was approved.
+    """
+    if approve is not None and approve != plan.hash:
+        raise BrakeError(
+            f"the plan that was approved, {approve}, is no more: by now it is {plan.hash}; nothing was pushed",
+            hash=plan.hash,
+            hint="See `algosync plan` for what it would do now",
+        )
+    if approve is not None:
+        marks = b"".join(mark(op) for op in plan.operations)
+        approved = {"hash": plan.hash, "operations": base64.b64encode(marks).decode()}
+        control.tell(session.state, control.APPROVED, approved, session.hands.now)
+    elif said.stops:
+        raise BrakeError(
+            f"the plan changes more than it may: {'; '.join(map(str, said.stops))}; nothing was pushed",
+            hash=plan.hash,
+            where="push.brake",
+            hint=f"See `algosync plan`; if this is what you want, run `algosync sync --approve {plan.hash}`",
+        )
+    elif _marks(session).isdisjoint(map(mark, plan.operations)):
+        control.forget(session.state, control.APPROVED)
+
+
+def _marks(session: Session) -> frozenset[bytes]:
+    """The operations that were approved and may be left to do."""
+    approved = control.told(session.state, control.APPROVED)
+    if approved is None:
+        return frozenset()
+    marks = base64.b64decode(approved["operations"])
+    return frozenset(marks[at : at + MARK_BYTES] for at in range(0, len(marks), MARK_BYTES))
