@@ -22,7 +22,7 @@ demo: install
 	$(BIN)/algosync demo
 
 test: install
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 check: install
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 import uvicorn
 from hypothesis import settings
 from ibis.backends.duckdb import Backend
@@ -132,6 +133,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    structlog.contextvars.clear_contextvars()  # what a run bound to its log lines
     for name in [n for n in os.environ if n.startswith(("ALGOLIA_", "ALGOSYNC_")) and n != "ALGOSYNC_TEST_DATA"]:
         monkeypatch.delenv(name)
 
