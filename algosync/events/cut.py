@@ -32,10 +32,10 @@ KEYS = pa.schema([("key_hi", pa.uint64()), ("key_lo", pa.uint64())])
 """Events, by the key that the log knows each by."""
 
 ABOUT = (
-    *("object", "item", "order_id", "price", "quantity", "discount", "currency", "query_id", "position", "index"),
+    *("object", "item", "order_id", "price", "discount", "currency", "query_id", "position", "index"),
     "context",
 )
-"""What an event was about, in the log's columns."""
+"""What an event was about, in the log's columns; the quantity stays, which tells a purchase from a return."""
 
 _AT_ONCE = 500
 

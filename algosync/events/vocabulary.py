@@ -6,7 +6,11 @@ Letter case, blanks, hyphens and underscores do not count; in a word about conse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
+
+Kind = Literal["view", "click", "add_to_cart", "purchase", "conversion"]
+KINDS: Final[tuple[Kind, ...]] = ("view", "click", "add_to_cart", "purchase", "conversion")
+"""What kinds of events there are; an event's type and subtype say which it is."""
 
 FOLDED: Final = "_- "
 """Characters that do not count."""

@@ -1,10 +1,10 @@
 """Retention by age: what is older than the shop keeps it goes, and nothing of what it says of today.
 
 An old event leaves a trace where something hangs on it still: of every visit by login the first and the last moment,
-the first purchase, the last word on consent, without what they were about. So first seen, ever purchased, who is who
-and who refused are what they were, for a run as for an answer, and a buyer does not become new. Of somebody who never
-logged in, bought or refused, and has not come since, nothing stays. What events counted for affinities, segments and
-related items goes with them.
+the first purchase, the last word on consent, and what tells visits apart, without what they were about. So first seen,
+ever purchased, who is who and who refused are what they were, for a run as for an answer, and a buyer does not become
+new. Of somebody who never logged in, bought or refused, and has not come since, nothing stays. What events counted for
+affinities, segments and related items goes with them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from algosync.events.cut import ABOUT, KEYS, cut
 from algosync.events.duck import arrow, run
 from algosync.events.log import EventLog
 from algosync.operate.erasing import Held
-from algosync.profiles.identity import identify
+from algosync.profiles.identity import hinges, identify, unignored
 from algosync.stores import tables
 from algosync.stores.inbox_tables import impressions, inbox
 from algosync.stores.inbox_visitor import millis
@@ -54,13 +54,16 @@ class Ages:
     runs: timedelta | None = None
 
 
-def retain(held: Held, ages: Ages, now: datetime, *, dry_run: bool = False) -> dict[str, Any]:
+def retain(
+    held: Held, ages: Ages, now: datetime, *, events_per_hour_max: int | None = 1000, dry_run: bool = False
+) -> dict[str, Any]:
     """Takes away what is too old.
 
     Args:
         held: The stores, with every other writer kept out; for reading alone in a dry run.
         ages: How long what is kept.
         now: This moment.
+        events_per_hour_max: As profiles are made with: of tokens faster than people no trace stays.
         dry_run: Count, and change nothing.
 
     Returns:
@@ -74,7 +77,7 @@ def retain(held: Held, ages: Ages, now: datetime, *, dry_run: bool = False) -> d
         # Whole days, as windows of segments are.
         before = _midnight(now - ages.events)
         past = and_(memberships.c.left_at.is_not(None), memberships.c.left_at < before.isoformat())
-        made["events"] = {"before": before.isoformat(), **_events(held, before, dry_run=dry_run)}
+        made["events"] = {"before": before.isoformat(), **_events(held, before, events_per_hour_max, dry_run=dry_run)}
         made["memberships"] = _gone(held.snapshot, memberships, past, before, dry_run=dry_run)
     for name, table, which, before in _by_age(ages, now):
         opened = held.state if table.metadata is tables.metadata else held.inbox
@@ -119,9 +122,9 @@ def _gone(
     return {"before": before.isoformat(), "rows": number}
 
 
-def _events(held: Held, before: datetime, *, dry_run: bool) -> Mapping[str, Any]:
+def _events(held: Held, before: datetime, events_per_hour_max: int | None, *, dry_run: bool) -> Mapping[str, Any]:
     """Old events; `traces` are those that stay without what they were about."""
-    doomed, stripped = old_events(held, before)
+    doomed, stripped = old_events(held, before, events_per_hour_max)
     names = 0
     if dry_run:
         return {"rows": doomed.num_rows, "traces": stripped.num_rows, "names": names}
@@ -133,14 +136,14 @@ def _events(held: Held, before: datetime, *, dry_run: bool) -> Mapping[str, Any]
     return {"rows": 0, "traces": 0, "names": names}
 
 
-def old_events(held: Held, before: datetime) -> tuple[pa.Table, pa.Table]:
+def old_events(held: Held, before: datetime, events_per_hour_max: int | None = 1000) -> tuple[pa.Table, pa.Table]:
     """Which events before a moment go, and which of those that stay still say what they were about (KEYS)."""
     con = held.backend.con
     EventLog(held.state).view(con)
     every = held.backend.table("events")
     old = every.filter(every.ts < before)
-    ignored = old.excluded.startswith("ignored:").fill_null(False)
-    rows = held.backend.create_table("old_events", identify(old.filter(~ignored)), temp=True)
+    people = unignored(old, events_per_hour_max=events_per_hour_max)
+    rows = held.backend.create_table("old_events", identify(people), temp=True)
     traces = held.backend.create_table("old_traces", _traces(rows, every.filter(every.ts >= before)), temp=True)
     run(con, "CREATE OR REPLACE TEMP TABLE old_keys AS " + str(ibis.to_sql(old.select("key_hi", "key_lo"), "duckdb")))
     doomed = arrow(con, "SELECT * FROM old_keys ANTI JOIN old_traces USING (key_hi, key_lo)")
@@ -151,31 +154,33 @@ def old_events(held: Held, before: datetime) -> tuple[pa.Table, pa.Table]:
 
 
 def _traces(rows: ir.Table, later: ir.Table) -> ir.Table:
-    """(key_hi, key_lo, says_more) of what stays: of each epoch its ends, first purchase and last word on consent."""
-    bought = (rows.kind == "purchase") & (rows.quantity.fill_null(1) > 0) & rows.excluded.isnull()
-    found = rows.mutate(bought_=bought.fill_null(False), spoken_=rows.consent.notnull())
-    found = found.mutate(
-        first_=_place([]), last_=_place([], latest=True),
-        first_bought_=_place(["bought_"]), last_spoken_=_place(["spoken_"], latest=True),
+    """(key_hi, key_lo, says_more) of what stays."""
+    counts = rows.excluded.isnull() & (rows.quantity.fill_null(0) >= 0)
+    bought = counts & (rows.kind == "purchase") & (rows.quantity.fill_null(1) > 0)
+    found = rows.mutate(
+        counts_=counts, named_=counts & rows.auth.notnull(),
+        bought_=bought.fill_null(False), spoken_=rows.consent.notnull(),
     )  # fmt: skip
-    keeps = (
-        (found.first_ == 0)
-        | (found.last_ == 0)
-        | (found.bought_ & (found.first_bought_ == 0))
-        | (found.spoken_ & (found.last_spoken_ == 0))
-    )
+    keeps = [
+        *(found[which] & (_place(which) == 0) for which in ("counts_", "named_", "bought_")),
+        *(found[which] & (_place(which, latest=True) == 0) for which in ("counts_", "spoken_")),
+    ]
+    kept = found.mutate(keeps_=reduce(or_, keeps))
+    kept = kept.filter(kept.keeps_).select("key_hi", "key_lo").union(hinges(rows), distinct=True)
     weighty = found.group_by("token").agg(
         any_=(found.auth.notnull() | found.bought_ | (found.consent == "not_personalized").fill_null(False)).any()
     )
     stays = weighty.filter(weighty.any_).select("token").union(later.select("token"), distinct=True)
-    named = found.event_name.lower() != "logout"
-    more = reduce(or_, [named.fill_null(False), *(found[name].notnull() for name in ABOUT)])
-    return found.filter(keeps).semi_join(stays, "token").select("key_hi", "key_lo", says_more=more)
+    titled = found.event_name.lower() != "logout"
+    more = reduce(or_, [titled.fill_null(False), *(found[name].notnull() for name in ABOUT)])
+    traces = found.mutate(says_more=more).semi_join(kept, ["key_hi", "key_lo"]).semi_join(stays, "token")
+    return traces.select("key_hi", "key_lo", "says_more")
 
 
-def _place(keys: list[str], *, latest: bool = False) -> ir.Value:
+def _place(which: str, *, latest: bool = False) -> ir.Value:
+    """The place of a row among those of its visit by login that are like it, from 0."""
     order = [ibis.desc(name) if latest else ibis.asc(name) for name in _ORDER]
-    return ibis.row_number().over(group_by=["token", "epoch", *keys], order_by=order)
+    return ibis.row_number().over(group_by=["token", "epoch", which], order_by=order)
 
 
 def _unnamed(held: Held) -> list[str]:

@@ -13,7 +13,6 @@ import ibis.expr.types as ir
 
 from algosync.catalog.never import expression
 from algosync.profiles.affinity import SCORE_DIGITS, SCORE_MAX, SPLIT, AffinityRules
-from algosync.profiles.batch_moments import month_starts
 from algosync.profiles.moments import DAY_S, epoch_seconds, month_start
 
 
@@ -53,15 +52,6 @@ def sums_since(
     return _sums_of(_points(events, rules, start, by), item_values, rules, by)
 
 
-def combine(*parts: ir.Table, rules: AffinityRules, landmark: int, by: Sequence[str] = ("person",)) -> ir.Table:
-    """Sums over the union of the events of `parts`, each carried over to one landmark."""
-    every = ibis.union(*[part.select(*by, "facet", "value", "sum", "landmark") for part in parts])
-    moved = _decayed(every["sum"], month_starts(every.landmark), month_start(landmark), rules)
-    every = every.mutate(sum=moved)
-    total = every.group_by([*by, "facet", "value"]).agg(sum=every["sum"].sum())
-    return total.mutate(landmark=ibis.literal(landmark, "int32"))
-
-
 def scores(table: ir.Table, *, top: int | None = None, by: Sequence[str] = ("person",)) -> ir.Table:
     """Scores relative to the largest sum of each person's facet: (*by, facet, value, sum, score, rank).
 
@@ -88,12 +78,6 @@ def top_scores(
         ranked = _scored(total.mutate(key_=_rounded(total["sum"])), ["person"], "value_id", top)
         parts.append(_named(ranked, numbered, facet, ["person"], ["sum", "score", "rank"]))
     return _united(parts, points, ["person"], {"sum": "float64", "score": "float64", "rank": "int64"})
-
-
-def overall(table: ir.Table, *, by: Sequence[str] = ("person",)) -> ir.Table:
-    """Sums with `place`: from 1, across all facets, by sum (at 11 digits), then value, then facet."""
-    order = [ibis.desc(_rounded(table["sum"])), table["value"], table["facet"]]
-    return table.mutate(place=ibis.row_number().over(group_by=list(by), order_by=order) + 1)
 
 
 def arithmetic(events: ir.Table, item_values: ir.Table, rules: AffinityRules, *, as_of: datetime) -> ir.Table:

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.batch_affinity import top_scores
@@ -106,44 +105,6 @@ def person_of(known: Known, person: int) -> Person | None:
         visit=seen[0]["visit"],
         state=seen[0]["state"],
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """How memberships changed, each table ordered by person, then segment.
-
-    Args:
-        entered: (person, segment, entered_at).
-        left: (person, segment, entered_at, left_at).
-        kept: (person, segment, entered_at), as of when they were entered.
-    """
-
-    entered: pa.Table
-    left: pa.Table
-    kept: pa.Table
-
-
-def history(previous: pa.Table, now: pa.Table, *, as_of: datetime) -> History:
-    """What changed between the current memberships and those just found.
-
-    Args:
-        previous: (person, segment, entered_at) of the current memberships.
-        now: (person, segment), no row twice.
-        as_of: When the change is dated.
-    """
-    order = [("person", "ascending"), ("segment", "ascending")]
-    keys = ["person", "segment"]
-    moment = pa.scalar(as_of, pa.timestamp("us", tz="UTC"))
-
-    def dated(table: pa.Table, name: str) -> pa.Table:
-        return table.append_column(name, pa.repeat(moment, table.num_rows))
-
-    before = previous.select([*keys, "entered_at"])
-    found = now.select(keys).cast(before.select(keys).schema)
-    entered = dated(found.join(before.select(keys), keys, join_type="left anti"), "entered_at")
-    left = dated(before.join(found, keys, join_type="left anti"), "left_at")
-    kept = before.join(found, keys, join_type="left semi")
-    return History(entered=entered.sort_by(order), left=left.sort_by(order), kept=kept.sort_by(order))
 
 
 def _wide(

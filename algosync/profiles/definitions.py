@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from algosync.catalog.never import is_sensitive
-from algosync.events.kinds import KINDS
+from algosync.events.vocabulary import KINDS
 from algosync.profiles.conditions import (
     AffinityIs,
     AllOf,

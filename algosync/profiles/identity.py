@@ -64,6 +64,24 @@ def standings(events: ir.Table) -> ir.Table:
     )
 
 
+def hinges(events: ir.Table) -> ir.Table:
+    """The rows that hold identity together: with these and any others of them, every row is whose it was.
+
+    They are, of tokens that ever saw a login or logout, the first of each epoch, each row that changes who is logged
+    in, and all anonymous rows after a login, whose epochs are sessions: no two of one may come to lie further apart.
+
+    Args:
+        events: Log rows.
+
+    Returns:
+        (key_hi, key_lo).
+    """
+    rows = _epochs(events.semi_join(_special(events), "token"))
+    changes = rows.after_.notnull() & (rows.before_.isnull() | (rows.after_ != rows.before_))
+    loose = (rows.own_ < 0) & rows.seen_
+    return rows.filter(rows.start_ | changes | loose).select("key_hi", "key_lo")
+
+
 def unignored(events: ir.Table, *, events_per_hour_max: int | None = 1000) -> ir.Table:
     """Events that count in aggregates: without those flagged as ignored and those of tokens faster than people.
 

@@ -102,7 +102,8 @@ def retain(opening: Opening, *, dry_run: bool = False) -> dict[str, Any]:
         }
     )
     with held(opening, writable=not dry_run) as opened:
-        gone = retained(opened, ages, opening.clock(), dry_run=dry_run)
+        pace = opening.settings.events.ignore.events_per_hour_max
+        gone = retained(opened, ages, opening.clock(), events_per_hour_max=pace, dry_run=dry_run)
         waiting = [number for number, _ in unfinished(opened.state)]
         back = returned(opened.state, opening.forgotten())
     report: dict[str, Any] = {"dry_run": dry_run, "gone": gone, "erasures": []}

@@ -137,7 +137,8 @@ class HttpSourceSettings(SourceSettings):
         timeout_s: How long the server may be silent.
         patience_s: How long a run may wait, all in all, because the server said so (Retry-After).
         page_mb: The largest answer, unpacked.
-        pages_per_run: What is left is read by the next run.
+        pages_per_run: What is left is read by the next run. At least 25, so that within one run it shows whether an API
+            gives one page for ever.
     """
 
     type: Literal["http"]
@@ -155,7 +156,7 @@ class HttpSourceSettings(SourceSettings):
     timeout_s: float = Field(default=30, gt=0, le=3600)
     patience_s: float = Field(default=300, ge=0)
     page_mb: int = Field(default=64, ge=1, le=1024)
-    pages_per_run: int = Field(default=1000, ge=2)
+    pages_per_run: int = Field(default=1000, ge=25)
     batch_rows: int = Field(default=50_000, ge=1)
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from algosync.algolia.target import Target
 from algosync.catalog.rules import CatalogRules, Derived, DiscountBand, FacetRule, OnSale, PriceBand, PriceTier
-from algosync.events.kinds import KINDS
+from algosync.events.vocabulary import KINDS
 from algosync.payloads.boosts import TAG_FACET
 from algosync.payloads.filters import FilterPolicy
 from algosync.profiles.affinity import AffinityRules

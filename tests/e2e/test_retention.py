@@ -92,6 +92,22 @@ def test_what_is_left_of_old_events_says_not_what_they_were_about(old):
     assert report["names"] == 1
 
 
+def test_an_hour_faster_than_people_leaves_no_trace(small):
+    small.configure(events={"max_age_days": 3000, "ignore": {"events_per_hour_max": 5}}, state={"as_of": "clock"})
+    small.lighten()
+    (small.folder / "events.jsonl").unlink()
+    fast = [seen("fast", "02-06", n, f"book-{n % 4 + 1}") for n in range(6)]
+    small.events([*VISITS, *fast, *[seen("fast", "11-20", n, f"book-{n}") for n in range(1, 5)]])
+    small.sync()
+    with open_state("sqlite", small.state, create=False, book=SNAPSHOT) as opened:
+        before = Snapshot(opened).person("fast")
+    assert retain(small)["gone"]["events"]["rows"] == 7 + len(fast)
+    small.sync()
+    with open_state("sqlite", small.state, create=False, book=SNAPSHOT) as opened:
+        assert Snapshot(opened).person("fast") == before
+    assert before["first_seen"].startswith("2026-11-20")
+
+
 def test_the_second_time_nothing_is_left_to_do(old):
     retain(old)
     files = {name for name in old.files() if name.startswith("log/")}

@@ -26,7 +26,8 @@ def test_mock():
 """
 
 
-def test_a_secret_in_any_output_fails_the_test(pytester: pytest.Pytester) -> None:
+def test_a_secret_in_any_output_fails_the_test(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)  # There pytest repeats every message in its summary.
     pytester.makeconftest((Path(__file__).parents[1] / "conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(PRINTS)
     done = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "-p", "no:xdist")

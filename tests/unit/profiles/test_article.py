@@ -18,7 +18,7 @@ import pytest
 from algosync.profiles.actions import Situation, fires, parse_actions
 from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
-from algosync.profiles.batch_affinity import overall, scores, sums
+from algosync.profiles.batch_affinity import scores, sums
 from algosync.profiles.batch_facts import facts
 from algosync.profiles.batch_segments import Known, memberships, person_of
 from algosync.profiles.batch_visitors import visitors
@@ -168,6 +168,6 @@ def test_the_printed_profile_in_its_order(log, item_values, rows):
     moment = july(24, 14, 0)
     clicks = [(PHONE, "click"), (WATCH, "click"), (NOVEL, "view"), (PHONE, "view")]
     seen = usable(log(*({"at": moment, "object": item, "kind": kind} for item, kind in clicks)), as_of=moment)
-    table = overall(sums(seen, item_values(CATALOG), RULES, landmark=landmark_of(moment)))
-    order = [value for _, value in rows(table, "place", "value")]
-    assert order == ["Electronics", "Smartphone", "Books", "Novel", "Sports", "Watch"]
+    table = sums(seen, item_values(CATALOG), RULES, landmark=landmark_of(moment))
+    found = sorted((-points, value) for points, value in rows(table, "sum", "value"))
+    assert [value for _, value in found] == ["Electronics", "Smartphone", "Books", "Novel", "Sports", "Watch"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algosync.profiles.identity import identify, left_out, unignored, usable
+from algosync.profiles.identity import hinges, identify, left_out, unignored, usable
 
 ANN, BOB, TABLET, LAPTOP = 11, 12, 1, 2
 
@@ -100,6 +100,13 @@ step = st.tuples(
     st.sampled_from([None, None, ANN, BOB, "logout"]), st.sampled_from([1, 20, 40]), st.sampled_from([1, 2])
 )
 stories = st.lists(st.lists(step, min_size=1, max_size=12), min_size=1, max_size=30)
+long_stories = st.lists(
+    st.lists(
+        st.tuples(step.map(lambda drawn: drawn[0]), st.sampled_from([20, 40]), st.just(1)), min_size=8, max_size=12
+    ),
+    min_size=10,
+    max_size=30,
+)
 few = settings(max_examples=6)
 
 
@@ -162,6 +169,18 @@ def test_later_events_move_no_event_to_another_stream(log, rows, stories, cut):
 def test_a_stream_is_of_one_person(log, rows, stories):
     found = set(rows(identify(log(*told(stories))), "token", "epoch", "person"))
     assert len(found) == len({stream[:2] for stream in found})
+
+
+@few
+@given(long_stories, st.randoms(use_true_random=False))
+def test_with_the_hinges_and_any_others_every_event_stays_where_it_was(log, rows, stories, random):
+    written = told(stories)
+    events = log(*written)
+    held = {key for key, _ in rows(hinges(events), "key_hi", "key_lo")}
+    kept = [key for key in range(len(written)) if key in held or random.random() < 0.3]
+    whole = {row[0]: row for row in rows(identify(events), "key_hi", "person", "epoch")}
+    left = rows(identify(events.filter(events.key_hi.isin(kept))), "key_hi", "person", "epoch")
+    assert left == sorted((whole[key] for key in kept), key=repr)
 
 
 def test_ignored_and_fast_tokens_count_nowhere(log, rows):

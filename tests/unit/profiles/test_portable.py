@@ -10,7 +10,7 @@ from ibis.config import Config
 
 from algosync.profiles.affinity import AffinityRules
 from algosync.profiles.attributes import attributes
-from algosync.profiles.batch_affinity import arithmetic, combine, overall, scores, sums, top_scores
+from algosync.profiles.batch_affinity import arithmetic, scores, sums, top_scores
 from algosync.profiles.batch_facts import facts
 from algosync.profiles.batch_readiness import readiness
 from algosync.profiles.batch_segments import Known, memberships
@@ -62,9 +62,7 @@ def expressions() -> dict[str, ibis.Table]:
         "left_out": left_out(events, as_of=AS_OF),
         "identified": identify(events),
         "unmatched": unmatched_returns(used),
-        "combined": combine(total, total, rules=rules, landmark=601),
         "top": top_scores(net, values, rules, landmark=600, top=10),
-        "overall": overall(total),
         "arithmetic": arithmetic(net, values, rules, as_of=AS_OF),
         "readiness": readiness(known.visitors, ReadinessRules()),
         "facts": counted,

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from algosync.profiles.affinity import AffinityRules, landmark_of
 from algosync.profiles.attributes import attributes
 from algosync.profiles.batch_facts import facts
-from algosync.profiles.batch_segments import Known, history, memberships, person_of, segment_scores
+from algosync.profiles.batch_segments import Known, memberships, person_of, segment_scores
 from algosync.profiles.batch_visitors import visitors
 from algosync.profiles.definitions import parse_segments
 from algosync.profiles.facts import MICRO
@@ -283,26 +282,3 @@ def test_why_tells_each_condition_with_the_persons_numbers(known):
         (2, "in segment staff: in none", False),
     ]
     assert person_of(data, 77) is None
-
-
-def test_history_tells_entered_left_and_kept():
-    before = pa.table(
-        {
-            "person": pa.array([2, 1, 1], pa.int64()),
-            "segment": ["a", "b", "a"],
-            "entered_at": pa.array([days(9)] * 3, pa.timestamp("us", tz="UTC")),
-        }
-    )
-    now = pa.table({"person": pa.array([3, 1, 1], pa.int64()), "segment": ["a", "c", "a"]})
-    changed = history(before, now, as_of=AS_OF)
-    assert changed.entered.to_pylist() == [
-        {"person": 1, "segment": "c", "entered_at": AS_OF},
-        {"person": 3, "segment": "a", "entered_at": AS_OF},
-    ]
-    assert changed.left.to_pylist() == [
-        {"person": 1, "segment": "b", "entered_at": days(9), "left_at": AS_OF},
-        {"person": 2, "segment": "a", "entered_at": days(9), "left_at": AS_OF},
-    ]
-    assert changed.kept.to_pylist() == [{"person": 1, "segment": "a", "entered_at": days(9)}]
-    again = history(changed.kept, changed.kept.select(["person", "segment"]), as_of=AS_OF)
-    assert (again.entered.num_rows, again.left.num_rows, again.kept.num_rows) == (0, 0, 1)

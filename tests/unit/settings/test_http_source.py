@@ -62,7 +62,7 @@ def test_all_that_may_be_set(made) -> None:
         "timeout_s = 5",
         "patience_s = 60",
         "page_mb = 2",
-        "pages_per_run = 7",
+        "pages_per_run = 70",
         "batch_rows = 9",
     )
     assert source.paging == Paging(by="token", field="meta.next", parameter="cursor", more="meta.more")
@@ -71,7 +71,7 @@ def test_all_that_may_be_set(made) -> None:
     assert source.sent_headers() == {"X-Version": "2"}
     assert (source.rows, source.form, source.encoding) == ("data.events", "json", "latin-1")
     assert (source.manner.timeout_s, source.manner.answer_bytes, source.manner.patience_s) == (5, 2 << 20, 60)
-    assert (source.pages_max, source.batch_rows) == (7, 9)
+    assert (source.pages_max, source.batch_rows) == (70, 9)
 
 
 @pytest.mark.parametrize(
