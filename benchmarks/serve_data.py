@@ -50,8 +50,10 @@ file = "{config}/segments.json"
 affinity_facet = "categories"
 [actions]
 file = "{config}/actions.json"
+"""
+SERVE = f"""
 [serve]
-visitor_secrets = ["{secret}"]
+visitor_secrets = ["{SECRET}"]
 per_address = {{ per_second = 1000000, burst = 1000000 }}
 per_visitor = {{ per_second = 1000000, burst = 1000000 }}
 """
@@ -73,6 +75,17 @@ function done(summary, latency)
     errors.status + errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
+
+
+def write_settings(place: Path, serve: str) -> None:
+    """A shop's settings, with the configuration's segments and actions.
+
+    Args:
+        place: The folder that they go into.
+        serve: Its table [serve].
+    """
+    config = Path(__file__).parent.parent / "config"
+    (place / "algosync.toml").write_text(SETTINGS.format(config=config) + serve)
 
 
 def _person(number: int, dice: random.Random) -> dict[str, Any]:
@@ -127,8 +140,7 @@ def prepare(place: Path, scale: float) -> None:
     from algosync.stores.state import STATE, open_state
 
     dice, people, now = random.Random(4), max(6_000, int(PEOPLE * scale)), datetime.now(UTC)
-    config = Path(__file__).parent.parent / "config"
-    (place / "algosync.toml").write_text(SETTINGS.format(config=config, secret=SECRET))
+    write_settings(place, SERVE)
     for book in (STATE, SNAPSHOT):
         open_state("sqlite", place / "state", create=True, book=book).close()
     plain = [number for number in dice.sample(range(people), people) if number % 3]  # nobody has logged in

@@ -18,30 +18,13 @@ from time import perf_counter
 from urllib.request import urlopen
 
 from measure import Benchmark, Clock, Median, Outcome, Variant
+from serve_data import write_settings
 
 TIMES = 5
 HELP, SERVE = "algosync --help", "algosync serve"
 TARGETS_S = {HELP: 0.3, SERVE: 1.0}
 ALGOSYNC = str(Path(sys.executable).with_name("algosync"))
-SETTINGS = """
-[algolia]
-app_id = "BENCHMARK"
-[[algolia.indices]]
-name = "products"
-[state]
-directory = "state"
-[[sources]]
-name = "storefront"
-type = "collector"
-[facets]
-brand = 100
-categories = 60
-price_band = {{ weight = 40, from = "price", edges = [10, 25, 50, 100, 500] }}
-[segments]
-file = "{config}/segments.json"
-affinity_facet = "categories"
-[actions]
-file = "{config}/actions.json"
+KEY = """
 [serve]
 admin_key = "a key for benchmarks, and for nothing else"
 """
@@ -85,8 +68,7 @@ def _children() -> float:
 
 
 def _prepare(place: Path, _scale: float) -> None:
-    config = Path(__file__).parent.parent / "config"
-    (place / "algosync.toml").write_text(SETTINGS.format(config=config))
+    write_settings(place, KEY)
 
 
 def _target(medians: Mapping[str, Median]) -> tuple[str, bool]:

@@ -8,8 +8,8 @@ told to somebody else: both are kept as the JSON that they are sent as.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Hashable, Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from threading import Lock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -22,8 +22,6 @@ from algosync.experience.parameters import applies
 from algosync.experience.question import Known, Question
 from algosync.experience.shop import Shelf, ShopAnswers
 from algosync.experience.strategy import Standing, stand, visit_at
-from algosync.profiles.actions import Action
-from algosync.profiles.moments import epoch_day
 
 KEPT: Final = 4_000
 """Answers, and parts of answers of each kind, that are kept at most: a few KB each."""
@@ -53,9 +51,19 @@ class _Memory(Generic[_Value]):
             self._held[key] = (basis, made)
         return made
 
-    def get(self, key: Hashable, basis: Any, make: Callable[[], _Value]) -> _Value:
-        held = self.held(key, basis)
-        return self.keep(key, basis, make()) if held is None else held
+
+class _Here(NamedTuple):
+    """What a place is to visitors of a kind.
+
+    Attributes:
+        fired: Ids of the actions that fire.
+        lifting: Of those, the ones that boost something.
+        applies: Whether boosts apply, and why.
+    """
+
+    fired: tuple[str, ...]
+    lifting: tuple[str, ...]
+    applies: tuple[bool, str]
 
 
 class Told(NamedTuple):
@@ -82,7 +90,7 @@ class Answers:
         self._shop = shop
         self._near = [key for key in (shop.place, shop.device) if key is not None]
         self._standings: _Memory[Standing] = _Memory(kept)
-        self._fired: _Memory[list[Action]] = _Memory(kept)
+        self._places: _Memory[_Here] = _Memory(kept)
         self._own: _Memory[Told] = _Memory(2 * kept)
         self._pages: _Memory[Told] = _Memory(kept)
 
@@ -98,32 +106,42 @@ class Answers:
         run = (shelf.generation, shelf.as_of)
         basis = (person, known.choice, known.suppressed, visit, run)
         asker = (question.user_token, question.consent)
-        standing = self._standings.get(asker, basis, lambda: stand(question, known, shop, now))
-        firing = [action.id for action in self._firing(question, known, standing, now)]
-        lifting = tuple([name for name in firing if name in shop.action_boosts])
-        callers = (question.index, question.rule_contexts, _hashable(question.optional_filters))
-        here = (*asker, *callers, lifting, applies(question, shop, shelf))
-        near = tuple([question.context.get(key) for key in self._near])
-        there = (question.where, question.object_id, near, standing.segments, tuple(firing))
-        own, page = self._own.held(here, basis), self._pages.held(there, run)
+        standing = self._standings.held(asker, basis)
+        if standing is None:
+            standing = self._standings.keep(asker, basis, stand(question, known, shop, now))
+        here = self._here(question, known, standing, shelf, now)
+        callers = (question.index, question.rule_contexts, _hashable(question))
+        mine = (asker, callers, here.lifting, here.applies)
+        near = tuple([question.context.get(key) for key in self._near]) if self._near else ()
+        there = (question.where, question.object_id, near, standing.segments, here.fired)
+        own, page = self._own.held(mine, basis), self._pages.held(there, run)
         if own is None or page is None:
             made = answer(question, known, shop, shelf, now=now)
-            own = self._own.keep(here, basis, _part(made.own()))
-            page = self._pages.keep(there, run, _part(made.page()))
-        return Told(b"%b,%b" % (own.json[:-1], page.json[1:]), own.tag + page.tag)
+            own = self._own.keep(mine, basis, _part(made.own(), begins=True))
+            page = self._pages.keep(there, run, _part(made.page(), begins=False))
+        return Told(own.json + page.json, own.tag + page.tag)
 
-    def _firing(self, question: Question, known: Known, standing: Standing, now: datetime) -> list[Action]:
-        """What fires on a page this day, for all visitors of the same kind who have been shown nothing."""
-        if known.impressions:
-            return fired(question, known, standing, self._shop, now)
-        kind = (question.where, standing.visit, standing.state, standing.segments)
-        return self._fired.get(kind, epoch_day(now), lambda: fired(question, known, standing, self._shop, now))
+    def _here(self, question: Question, known: Known, standing: Standing, shelf: Shelf, now: datetime) -> _Here:
+        """What a place is this day, the same to all visitors of a kind who have been shown nothing."""
+        kind = (question.where, question.index, question.words, standing.visit, standing.state, standing.segments)
+        basis = (now.astimezone(UTC).date(), shelf.generation, shelf.as_of)
+        here = None if known.impressions else self._places.held(kind, basis)
+        if here is None:
+            firing = tuple([action.id for action in fired(question, known, standing, self._shop, now)])
+            lifting = tuple([name for name in firing if name in self._shop.action_boosts])
+            here = _Here(firing, lifting, applies(question, self._shop, shelf))
+            if not known.impressions:
+                self._places.keep(kind, basis, here)
+        return here
 
 
-def _part(document: Mapping[str, Any]) -> Told:
+def _part(document: Mapping[str, Any], *, begins: bool) -> Told:
+    """The first or the second half of an answer, as JSON that the other makes a whole of."""
     made = orjson.dumps(document)
-    return Told(made, blake2b(made, digest_size=12).hexdigest().encode())
+    half = made[:-1] + b"," if begins else made[1:]
+    return Told(half, blake2b(made, digest_size=12).hexdigest().encode())
 
 
-def _hashable(filters: Sequence[str | Sequence[str]]) -> Hashable:
+def _hashable(question: Question) -> Hashable:
+    filters = question.optional_filters
     return tuple([item if isinstance(item, str) else tuple(item) for item in filters]) if filters else ()

@@ -30,7 +30,8 @@ _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_=/+-]{1,129}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Neither is frozen, though nobody changes one: every answer makes both, and to freeze them doubles what that costs.
+@dataclass(slots=True, kw_only=True)
 class Question:
     """One request of a storefront.
 
@@ -104,7 +105,7 @@ class Question:
         return len((self.query or "").split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Known:
     """What is known of a visitor at this moment.
 

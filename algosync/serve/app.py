@@ -83,10 +83,10 @@ class _Direct:
             return
         response: Reply | Response
         try:
-            self._metered.count(scope)
+            now = self._metered.count(scope)
             if self._look is not None:
                 self._look.look(scope)
-            response = await self._answer(scope, receive)
+            response = await self._answer(scope, receive, now)
         except AlgosyncError as error:
             response = refusals.of_error(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not reach the client
@@ -101,7 +101,7 @@ def make_app(parts: Parts) -> ASGIApp:
     answer = experience(parts.door, parts.desk)
 
     async def asked(request: Request) -> Any:
-        return await answer(request.scope, request.receive)
+        return await answer(request.scope, request.receive, parts.door.clock())
 
     routes: list[BaseRoute] = [
         Route(_EXPERIENCE, asked, methods=["POST"]),

@@ -39,10 +39,11 @@ def question(document: Mapping[str, Any], token_for: Callable[[str | None], str]
     """
     values: dict[str, Any] = {}
     for name, value in document.items():
-        if name not in FIELDS:
+        field = FIELDS.get(name)
+        if field is None:
             raise _unknown(document)
         if value is not None:
-            values[FIELDS[name]] = value
+            values[field] = value
     token = token_for(_token(values.pop("user_token", None)))
     for name, field in _LISTS:
         if field in values and not isinstance(values[field], list):
@@ -62,13 +63,9 @@ def _token(given: Any) -> str | None:
         return None
     if not isinstance(given, str):
         raise RequestError("must be a text", where="userToken")
-    return _sound(given)
-
-
-def _sound(token: str) -> str:
-    if not _TOKEN.fullmatch(token):
+    if not _TOKEN.fullmatch(given):
         raise RequestError("must be 1 to 129 letters, digits and any of _ = / + -", where="userToken")
-    return token
+    return given
 
 
 def _shown(name: str) -> str:

@@ -46,12 +46,12 @@ async def body_of(told: Heads, receive: Receive, limit: int, whole: Whole | None
     encoding = told.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in {b"", b"identity"}:
         raise RequestError("compressed bodies are not taken", where="content-encoding", status=415)
-    if announced(told) > limit:
-        raise _too_large(limit)
     if whole is not None and (there := whole.body()) is not None:
         if len(there) > limit:
             raise _too_large(limit)
         return there
+    if announced(told) > limit:
+        raise _too_large(limit)
     try:
         async with asyncio.timeout(TIMEOUT_S):
             return await _read(receive, limit)

@@ -48,19 +48,20 @@ class Door:
             AccessError: There is no key, or a bad one.
             RequestError: The key is in the URL.
         """
-        return self.let_in(request.scope, heads(request.scope))
+        now = self.clock()
+        return self.let_in(request.scope, heads(request.scope), now), now
 
-    def let_in(self, scope: Scope, told: Heads) -> tuple[Visitor, datetime]:
-        """Who asks, and when; see `enter`.
+    def let_in(self, scope: Scope, told: Heads, now: datetime) -> Visitor:
+        """Who asks; see `enter`.
 
         Args:
             scope: The request.
             told: Its headers.
+            now: When it came.
         """
-        now = self.clock()
         if scope["query_string"]:
             raise RequestError("takes no query string", where="url", hint="Keys and tokens do not belong into URLs")
-        return self.gate.opens(_key_in(told), now=now, address=ADDRESS.get()), now
+        return self.gate.opens(_key_in(told), now=now, address=ADDRESS.get())
 
     def may_send(self, key: str | None, events: Sequence[Mapping[str, Any]]) -> None:
         """Lets the holder of a key leave events under the tokens that they name.
@@ -128,7 +129,7 @@ class Reply:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Sends it."""
         whole = whole_of(scope)
-        if whole is not None and whole.is_behind(send) and whole.send(self.status_code, self._head, self._body):
+        if whole is not None and whole.send(send, self.status_code, self._head, self._body):
             return
         headers = [tuple(line.split(b": ", 1)) for line in self._head.splitlines()]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})

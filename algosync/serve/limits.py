@@ -56,14 +56,13 @@ class Buckets:
         """
         if self._rate is None:
             return 0.0
-        full = float(self._rate.burst)
-        asked = min(cost, self._rate.burst)
+        full, per_second = self._rate.burst, self._rate.per_second
+        asked = min(cost, full)
         with self._lock:
             left, then = self._buckets.pop(name, (full, now))
             if now > then:
-                left += (now - then) * self._rate.per_second
-                left = min(left, full)
-            wait = 0.0 if left >= asked else (asked - left) / self._rate.per_second
+                left = min(left + (now - then) * per_second, full)
+            wait = 0.0 if left >= asked else (asked - left) / per_second
             self._buckets[name] = (left if wait else left - asked, now)
             if len(self._buckets) > self._kept:
                 self._buckets.popitem(last=False)
@@ -92,9 +91,8 @@ class Limits:
         Raises:
             TooManyRequestsError: It has had its share.
         """
-        place = _place(address)
-        if not self._is_exempt(address):
-            _refuse(self._addresses.take(place, now, cost), "address")
+        if not (self._exempt and self._is_exempt(address)):
+            _refuse(self._addresses.take(_place(address), now, cost), "address")
 
     def by_caller(self, name: str, now: float) -> None:
         """Counts a request of a visitor.
@@ -105,8 +103,6 @@ class Limits:
         _refuse(self._callers.take(name, now), "key")
 
     def _is_exempt(self, address: str) -> bool:
-        if not self._exempt:
-            return False
         try:
             found = ip_address(address)
         except ValueError:

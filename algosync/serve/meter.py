@@ -42,8 +42,11 @@ class Metered:
                 return
         await self._app(scope, receive, send)
 
-    def count(self, scope: Scope) -> None:
+    def count(self, scope: Scope) -> datetime:
         """Counts one request.
+
+        Returns:
+            When it came.
 
         Raises:
             TooManyRequestsError: Its address has had its share.
@@ -51,5 +54,7 @@ class Metered:
         client = scope.get("client")
         address = client[0] if client else ""
         ADDRESS.set(address)
+        now = self._clock()
         if scope["path"] != ALIVE:
-            self._limits.by_address(address, self._clock().timestamp())
+            self._limits.by_address(address, now.timestamp())
+        return now

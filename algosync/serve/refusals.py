@@ -6,6 +6,7 @@ unexpected error and the route, never what was sent.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -87,6 +88,7 @@ class Guarded:
         self._app = app
         # Bound once: binding costs more than the line that is not logged.
         self._log = structlog.get_logger("algosync.serve").bind()
+        self._notes = self._log.is_enabled_for(logging.DEBUG)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -114,6 +116,8 @@ class Guarded:
 
     def note(self, scope: Scope, status: int) -> None:
         """Logs that a request was answered."""
+        if not self._notes:
+            return
         # A path that is no route of ours may be anything, also somebody's token.
         route = scope["path"] if status != 404 else "unknown"
         self._log.debug("answered", route=route, method=scope["method"], status=status)

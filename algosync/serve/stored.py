@@ -191,7 +191,7 @@ class Stored:
         self._plain = Plain(inbox, turns.now) if place.url == "sqlite" else None
         self._inbox = Inbox(inbox, self._plain)
         self._snapshots = Snapshots(place, turns if place.url == "sqlite" else None, self._begin_anew)
-        self._as_of: tuple[str, datetime | None] = ("", None)
+        self._young: tuple[str, datetime | None] = ("", None)
         self._answers = Answers(shop)
         self._orders = OrdersAtHand(place.url, place.directory, turns.now)
         shown = any(action.cap is not None for action in shop.actions.items)
@@ -241,9 +241,12 @@ class Stored:
 
     def _is_young(self, view: View, now: datetime) -> bool:
         """Whether the inbox surely has what a snapshot lacks; see `_still_holds`."""
-        if self._as_of[0] != view.as_of:
-            self._as_of = view.as_of, datetime.fromisoformat(view.as_of) if view.as_of else None
-        return self._as_of[1] is not None and now - self._as_of[1] < _SURELY_KEPT
+        as_of, until = self._young
+        if as_of != view.as_of:
+            as_of = view.as_of
+            until = datetime.fromisoformat(as_of) + _SURELY_KEPT if as_of else None
+            self._young = as_of, until
+        return until is not None and now < until
 
     def _still_holds(self, view: View, now: datetime) -> bool:
         """Whether no run came in between snapshot and inbox: it may have dropped what the snapshot at hand lacks.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -16,7 +16,6 @@ from typing import Final
 from algosync.experience.overlay import Overlaid, OverlayRules, Recent
 from algosync.experience.question import Known
 from algosync.experience.session import Share
-from algosync.profiles.moments import epoch_day
 from algosync.profiles.tally_document import load_standing
 from algosync.serve.desk import Person
 from algosync.serve.overlaying import Home, Laid, Moment, Work, unheeded
@@ -53,7 +52,7 @@ class Visitors:
         self._lock = Lock()
         self._laid: dict[str, Laid] = {}
         self._kept = 0
-        self._day = ("", 0)
+        self._day = ("", date.min)
 
     def known(self, view: View, token: str, allow: Allow, *, now: datetime) -> Known:
         """What is known of whoever is at a token; without her choice of consent nothing is, so no error is caught.
@@ -92,20 +91,21 @@ class Visitors:
         """Who is at a token, what was laid over what is stored of her, and what the inbox holds of her tokens."""
         home: Home = view.once("home", token, partial(_home, view))
         laid, tokens, rules = self._laid.get(token), home.tokens, self._rules
-        if laid is not None and laid.moment == _moment(view):
+        if laid is not None and laid.moment != _moment(view):
+            laid = None
+        if laid is not None:
             tokens = tokens | laid.tokens
         lately = self._lately(tokens)
         quiet = lately.mark == (0, 0) and not self._is_of_another_day(home, view, now)
-        if quiet or rules is None or not _is_counted(view, rules):
+        if quiet or rules is None or (laid is None and not _is_counted(view, rules)):
             return home, None, lately if tokens == home.tokens else self._lately(home.tokens)
-        orders, moment = tuple(self._orders.of_any(sorted(tokens))), _moment(view)
+        orders = tuple(self._orders.of_any(sorted(tokens)))
         if (
             laid is None
-            or (laid.moment, laid.tokens, laid.mark, laid.orders) != (moment, tokens, lately.mark, orders)
-            or laid.inbox != lately.inbox
+            or (laid.inbox, laid.tokens, laid.mark, laid.orders) != (lately.inbox, tokens, lately.mark, orders)
             or not laid.made_at <= now < laid.over.until
         ):
-            laid = self._lay(view, token, home, moment, rules, now)
+            laid = self._lay(view, token, home, rules, now)
             self._keep(token, laid)
         return laid.home, laid, lately if laid.home.tokens == tokens else self._lately(laid.home.tokens)
 
@@ -115,8 +115,8 @@ class Visitors:
         if rules is None or home.document is None or not (rules.by_clock and rules.segments.windows):
             return False
         if self._day[0] != view.as_of:
-            self._day = view.as_of, epoch_day(datetime.fromisoformat(view.as_of))
-        return self._day[1] != epoch_day(now)
+            self._day = view.as_of, datetime.fromisoformat(view.as_of).astimezone(UTC).date()
+        return self._day[1] != now.astimezone(UTC).date()
 
     def _lately(self, tokens: frozenset[str]) -> Lately:
         return self._inbox.visitor(tokens, 0, shown=self._shown)
@@ -124,11 +124,11 @@ class Visitors:
     def _answered(
         self, view: View, token: str, home: Home, document: Person | None, lately: Lately, *, laid: bool = False
     ) -> Known:
-        orders = self._orders.of_any((token,) if home.name == token else (token, home.name))
-        if any(order.suppressed for order in orders):
-            return Known(suppressed=True)
-        if not laid and unheeded(view, orders):
-            document = None  # what is stored of her is from before her profile was to start anew
+        if orders := self._orders.of_any((token,) if home.name == token else (token, home.name)):
+            if any(order.suppressed for order in orders):
+                return Known(suppressed=True)
+            if not laid and unheeded(view, orders):
+                document = None  # what is stored of her is from before her profile was to start anew
         choice = lately.choice
         if choice is not None and choice.consent == "for_you" and home.gone:
             # Where she is not any more, somebody else may allow what she has not.
@@ -136,9 +136,8 @@ class Visitors:
         consent = None if choice is None else choice.consent
         return Known(person=document, choice=consent, impressions=lately.impressions)
 
-    def _lay(self, view: View, token: str, home: Home, moment: Moment, rules: OverlayRules, now: datetime) -> Laid:
-        before = self._laid.get(token)
-        inbox = self._inbox.identity()
+    def _lay(self, view: View, token: str, home: Home, rules: OverlayRules, now: datetime) -> Laid:
+        before, moment, inbox = self._laid.get(token), _moment(view), self._inbox.identity()
         same = before is not None and (before.moment, before.inbox) == (moment, inbox)
         work = Work(view, inbox, rules, now=now, before=before if same else None)
         tokens, mark, orders = home.tokens, (0, 0), tuple[Order, ...]()
@@ -220,7 +219,7 @@ def _opened(token: str, home: Home, over: Overlaid | None) -> Person | None:
     logged_in = stored or home.name != token or (over is not None and over.logged_in)
     if document is None:
         return {"person": home.name, "authenticated": True, "state": "user"} if logged_in else home.document
-    return {**document, "authenticated": True} if logged_in else document
+    return {**document, "authenticated": True} if logged_in and not document.get("authenticated") else document
 
 
 def _moment(view: View) -> Moment:

@@ -22,22 +22,18 @@ _STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".e
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Whole:
-    """One request of uvicorn's and its answer.
+class Whole(ref[RequestResponseCycle]):
+    """One request of uvicorn's and its answer: refers to what uvicorn keeps of them, and does not hold it.
 
-    Args:
-        cycle: What uvicorn keeps of them; it holds the scope, so that nothing in a scope may hold it: each request
-            would leave a ring of objects to Python's garbage collector.
+    That holds the scope, so that nothing in a scope may hold it: each request would leave a ring of objects to Python's
+    garbage collector.
     """
 
-    __slots__ = ("_cycle",)
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = ref(cycle)
+    __slots__ = ()
 
     def body(self) -> bytes | None:
         """The body, where all of it is there and the client waits for nothing before it sends it; else None."""
-        cycle = self._cycle()
+        cycle = self()
         if (
             cycle is None
             or cycle.more_body
@@ -50,17 +46,19 @@ class Whole:
         cycle.body = bytearray()
         return body
 
-    def send(self, status: int, head: bytes, body: bytes) -> bool:
+    def send(self, send: Send, status: int, head: bytes, body: bytes) -> bool:
         """Sends an answer; False where it has to go by messages, and nothing was sent.
 
         Args:
+            send: Where the messages would go; if not straight to uvicorn, somebody in between looks at them.
             status: Of HTTP.
             head: Its headers as they go over the wire, with the body's length among them.
             body: What follows.
         """
-        cycle = self._cycle()
+        cycle = self()
         if (
             cycle is None
+            or send != cycle.send
             or cycle.response_started
             or cycle.disconnected
             or not cycle.keep_alive
@@ -73,11 +71,6 @@ class Whole:
         cycle.message_event.set()
         cycle.on_response()
         return True
-
-    def is_behind(self, send: Send) -> bool:
-        """Whether what is sent goes straight to uvicorn."""
-        cycle = self._cycle()
-        return cycle is not None and send == cycle.send
 
 
 class _Lines:

@@ -25,7 +25,7 @@ ASKED = st.fixed_dictionaries(
         "context": st.sampled_from([{}, {"country": "FR"}, {"device": "phone"}]),
         "consent": st.sampled_from([None, "not_personalized"]),
         "rule_contexts": st.sampled_from([(), ("sale",)]),
-        "optional_filters": st.sampled_from([(), ["brand:Sony"], [["brand:Sony", "brand:LG"]]]),
+        "optional_filters": st.sampled_from([(), [], ["brand:Sony"], [["brand:Sony", "brand:LG"]]]),
         "index": st.sampled_from([None, "products", "huge"]),
     }
 )
