@@ -25,9 +25,11 @@ these, so that nothing above an adapter names another library's exceptions.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 Action = Literal["retry", "skip", "stop"]
+
+_LONGEST_S: Final = 86_400.0
 
 
 class AlgosyncError(Exception):
@@ -37,7 +39,7 @@ class AlgosyncError(Exception):
         what: What happened, as one sentence without a full stop.
         where: The file, source, index or key it happened at.
         hint: What to do next.
-        retry_after_s: Seconds to wait before another try, where the other side named them.
+        retry_after_s: Seconds to wait before another try, where the other side named them; no more than a day counts.
     """
 
     action: ClassVar[Action] = "stop"
@@ -48,7 +50,7 @@ class AlgosyncError(Exception):
         self.what = what
         self.where = where
         self.hint = hint
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = None if retry_after_s is None else min(retry_after_s, _LONGEST_S)
         super().__init__(str(self))
 
     def __str__(self) -> str:

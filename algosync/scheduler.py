@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -65,9 +65,12 @@ def work(worker: Worker, ready: Callable[[], None]) -> None:
 def _do_what_is_due(worker: Worker, lead: Leadership) -> None:
     stop = worker.stopping.asked
     schedule = worker.settings.schedule
-    timetable = Timetable(schedule, worker.last(), worker.clock(), lambda name: worker.run(name).again_in_s)
+    timetable = Timetable(schedule, worker.last(), worker.clock(), worker.run)
     while not stop.is_set():
         lead.check()
+        if timetable.is_outdated:
+            _logger.warning("the clock was put back; what is due is found anew")
+            timetable = Timetable(schedule, worker.last(), worker.clock(), worker.run)
         if timetable.run_next():
             continue
         seconds = timetable.look()
@@ -101,7 +104,7 @@ class Timetable:
         schedule: When the shop wants what.
         last: The last run of each job.
         now: This moment.
-        run: Runs a job by its name; says in how many seconds it is to run again if not as scheduled.
+        run: Runs a job by its name; says when it is to run again if not as scheduled.
     """
 
     def __init__(
@@ -109,11 +112,12 @@ class Timetable:
         schedule: ScheduleSettings,
         last: Mapping[str, LastRun],
         now: datetime,
-        run: Callable[[str], float | None],
+        run: Callable[[str], Ended],
     ) -> None:
         self._turns = _InTurn()
+        self._seen = _now()
         self._scheduler: Any = _Driven(
-            timezone=ZoneInfo(schedule.timezone),
+            timezone=UTC,
             executors={"default": self._turns},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
@@ -138,23 +142,29 @@ class Timetable:
             return False
         self._settle(job)
         try:
-            again_in_s = job.func(*job.args)
+            ended: Ended = job.func(*job.args)
         finally:
             self._turns.ended(job)
-        if again_in_s is not None:
-            self._scheduler.modify_job(job.id, next_run_time=self._now() + timedelta(seconds=again_in_s))
+        if ended.again_in_s is not None:
+            again = _now() + timedelta(seconds=ended.again_in_s)
+            planned = job.next_run_time
+            self._scheduler.modify_job(job.id, next_run_time=again if ended.waits else min(again, planned or again))
         return True
 
     def _settle(self, job: Any) -> None:
         """This run is for all the moments that passed while the job waited for its turn."""
-        now, moment = self._now(), job.next_run_time
+        now, moment = _now(), job.next_run_time
         while moment is not None and moment <= now:
             moment = job.trigger.get_next_fire_time(moment, now)
         if moment != job.next_run_time:
             self._scheduler.modify_job(job.id, next_run_time=moment)
 
-    def _now(self) -> datetime:
-        return datetime.now(self._scheduler.timezone)  # noqa: TID251  # the clock that APScheduler reads
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the clock was put back: what was planned by it may be any time from now."""
+        now = _now()
+        self._seen = max(self._seen, now)
+        return now < self._seen - _SOON
 
     @property
     def waiting(self) -> bool:
@@ -164,6 +174,10 @@ class Timetable:
     def due(self) -> dict[str, datetime]:
         """When each job will run next."""
         return {job.id: job.next_run_time for job in self._scheduler.get_jobs()}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  # the clock that APScheduler reads
 
 
 def due_at(schedule: ScheduleSettings, last: Mapping[str, LastRun], now: datetime) -> dict[str, datetime]:
@@ -181,6 +195,8 @@ def due_at(schedule: ScheduleSettings, last: Mapping[str, LastRun], now: datetim
 
 
 def _first(times: str, trigger: BaseTrigger, last: LastRun | None, now: datetime) -> datetime:
+    if last is not None and last.started_at > now:  # by a clock that was wrong: nobody knows when it was
+        return now
     if last is not None and (last.finished_at is None or last.outcome not in _OVER):
         return last.finished_at or last.started_at
     span = every(times)
@@ -198,7 +214,7 @@ def _trigger(schedule: ScheduleSettings, name: str, start: datetime, jitter: int
         return None
     span = every(times)
     if span is not None:
-        return IntervalTrigger(seconds=_interval(span).total_seconds(), start_date=start, timezone=zone, jitter=late)
+        return IntervalTrigger(seconds=_interval(span).total_seconds(), start_date=start, timezone=UTC, jitter=late)
     try:
         return _cron(times, zone, late)
     except ValueError as error:
@@ -216,8 +232,8 @@ def _cron(line: str, zone: ZoneInfo, jitter: int | None) -> BaseTrigger:
     time = {"minute": minute, "hour": hour, "month": month, "timezone": zone, "jitter": jitter}
     days = _weekdays(weekday)
     if "*" not in (day, weekday):  # cron means either of them, APScheduler both
-        return OrTrigger([CronTrigger(day=day, **time), CronTrigger(day_of_week=days, **time)])
-    return CronTrigger(day=day, day_of_week=days, **time)
+        return OrTrigger([_Cron(day=day, **time), _Cron(day_of_week=days, **time)])
+    return _Cron(day=day, day_of_week=days, **time)
 
 
 def _weekdays(field: str) -> str:
@@ -234,6 +250,19 @@ def _weekday(part: str) -> str:
     if not (first.isdigit() and end.isdigit() and (step or "1").isdigit() and 0 <= int(first) <= int(end) <= 7):
         raise ValueError(f"'{part}' is no day of the week")
     return ",".join(_DAYS[number % 7] for number in range(int(first), int(end) + 1, max(int(step or "1"), 1)))
+
+
+class _Cron(CronTrigger):  # type: ignore[misc]
+    """Its moments are told in UTC: on a wall clock jitter and comparisons err while an hour comes twice, for ever."""
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        after = now if previous_fire_time is None else previous_fire_time + timedelta(microseconds=1)
+        found: datetime | None = super().get_next_fire_time(None, after)
+        return found
+
+    def _apply_jitter(self, next_fire_time: datetime, jitter: int | None, now: datetime) -> datetime:
+        moment: datetime = super()._apply_jitter(next_fire_time.astimezone(UTC), jitter, now)
+        return moment
 
 
 class _Driven(BaseScheduler):  # type: ignore[misc]

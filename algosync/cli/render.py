@@ -245,6 +245,7 @@ def status(report: dict[str, Any]) -> None:
 
     out.print(verify.line(report["certificate"]))
     service.status(report["service"])
+    service.erasures(report["erasures"])
     webhooks.standing(report["webhooks"])
     if report["runs"]:
         service.runs(report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -51,6 +51,13 @@ def status(report: Mapping[str, Any]) -> None:
         render.out.print(f"nothing is pushed now: {report['quiet']} is a quiet time")
     for problem in report["problems"]:
         render.out.print(escape(problem), style="yellow", soft_wrap=True)
+
+
+def erasures(found: Sequence[Mapping[str, Any]]) -> None:
+    """Shows the erasures that are not at their end."""
+    for one in found:
+        waits = "Algolia still deletes" if one["status"] == "pending" else "it broke off"
+        render.out.print(escape(f"erasure {one['erasure']}: {waits}; algosync forget --pending"), style="yellow")
 
 
 def _outcome(job: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Members of a segment with what they like most, for e-mail and push services; only those who may be named.
 
-A file is there whole or not at all, and readable by its owner alone.
+A file is there whole or not at all, and readable by its owner alone. What somebody likes may come from whoever sends
+events, so that in CSV none of it is a formula to a spreadsheet.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Format = Literal["csv", "jsonl"]
 Refusals = Callable[[Sequence[Sequence[str]]], Sequence[str | None]]
 
 _AT_ONCE: Final = 500
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,8 @@ def _json_line(member: Member, wish: Wish) -> bytes:
 def _csv_line(member: Member, wish: Wish) -> bytes:
     """One row; several tokens are one JSON list, since any sign may be part of one."""
     found = _top(member.doc, wish.top)
-    affinities = [cell for one in found for cell in one] + [""] * (3 * (wish.top - len(found)))
+    affinities = [cell for facet, value, score in found for cell in (_inert(facet), _inert(value), score)]
+    affinities += [""] * (3 * (wish.top - len(found)))
     tokens = orjson.dumps(member.tokens).decode()
     visit = visit_at(member.doc, wish.at)
     return _row([member.tokens[0], tokens, wish.segment, member.since, visit, member.doc["state"], *affinities])
@@ -162,3 +165,8 @@ def _row(cells: Sequence[Any]) -> bytes:
     made = io.StringIO()
     csv.writer(made).writerow(cells)
     return made.getvalue().encode()
+
+
+def _inert(text: str) -> str:
+    """A text with an apostrophe before what a spreadsheet would work out; userTokens have no signs that do harm."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -138,7 +138,7 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
             row = rows.get(name)
             published = None if row == UNSURE else row
             thing, want = seen.get(name), wanted.get(name)
-            kind = _gone(published, want) if thing is None else _kind(row, thing, want)
+            kind = _gone(row, want) if thing is None else _kind(row, thing, want)
             if kind is not None:
                 yield Finding(
                     kind=kind,
@@ -151,11 +151,11 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
                 )
 
 
-def _gone(published: str | None, wanted: str | None) -> Kind | None:
-    """Of what is not there; what the ledger is unsure of may still arrive."""
-    if published is None:
-        return None
-    return "stale" if wanted is None else "missing"
+def _gone(row: str | None, wanted: str | None) -> Kind | None:
+    """Of what is not there. What the ledger is unsure of may still arrive: sent again, it is there in either case."""
+    if wanted is not None:
+        return "missing"
+    return None if row == UNSURE else "stale"
 
 
 def _kind(row: str | None, thing: Thing, wanted: str | None) -> Kind | None:

@@ -40,7 +40,7 @@ FORGOTTEN: Final = "(forgotten)"
 _PORTION: Final = 1000
 _OWN: Final = {
     *("ids", "orders", "quarantine", "erasures", "segments", "cursors", "meta", "resolutions"),
-    *("ledger", "refused", "spent", "settings", "settings_used"),
+    *("ledger", "refused", "spent", "settings_used"),
 }
 """Tables of the state that are seen to by a step of their own, or that name nobody."""
 
@@ -88,6 +88,11 @@ class Held:
     backend: Backend
     sources: tuple[EventSource, ...]
 
+    @property
+    def books(self) -> dict[str, State]:
+        """The databases, by what BOOKS calls them."""
+        return {"state": self.state, "snapshot": self.snapshot, "inbox": self.inbox, "tombstones": self.tombstones}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtAlgolia:
@@ -100,8 +105,9 @@ class AtAlgolia:
         ids: Makes their objectIDs.
         reader: Reads.
         writer: Opens what writes; raises ConfigError where there is no key.
-        insights: Deletes events; None where the shop sends none there.
+        insights: Deletes events; None where the shop sends none there, or no key is at hand.
         profiles: Deletes profiles; None likewise.
+        declined: Whether None means that the shop sends none.
     """
 
     target: Target
@@ -112,6 +118,7 @@ class AtAlgolia:
     writer: Callable[[], WriteClient]
     insights: Insights | None
     profiles: Profiles | None
+    declined: bool = True
 
 
 def erase_inbox(held: Held, names: Collection[str]) -> Counts:
@@ -199,21 +206,27 @@ def erase_mentions(held: Held, names: Names) -> Counts:
 def erase_records(algolia: AtAlgolia, state: State, names: Sequence[str], at: datetime) -> Counts:
     """The records of her profile, through the ledger as any other write, and what the ledger says of them.
 
+    Also in indices that the settings named once.
+
     Raises:
         AlgosyncError: Algolia cannot be asked, or has them still.
     """
-    records, index = [algolia.ids.token(name) for name in names], algolia.payload_index
-    known = _in_ledger(state, records)
-    mine = {name for name, place in known if place == (algolia.target.app_id, algolia.target.key, index)}
-    there = _there(algolia.reader, index, records)
-    if gone := [Gone(index=index, object_id=name) for name in sorted(mine.union(there))]:
-        _delete(algolia, gone, at)
-        if left := _there(algolia.reader, index, records):
-            hint = "Another process may have written them meanwhile; run again"
-            raise AlgoliaError(f"{len(left)} records are still there", where=f"index {index!r}", hint=hint)
+    records = [algolia.ids.token(name) for name in names]
+    target, known = algolia.target, _in_ledger(state, records)
+    here = [(index, name) for name, (app, hosts, index) in known if (app, hosts) == (target.app_id, target.key)]
+    found = 0
+    for index in sorted({algolia.payload_index, *(index for index, _ in here)}):
+        there = _there(algolia.reader, index, records)
+        found += len(there)
+        mine = {name for where, name in here if where == index}
+        if gone := [Gone(index=index, object_id=name) for name in sorted(mine.union(there))]:
+            _delete(algolia, index, gone, at)
+            if left := _there(algolia.reader, index, records):
+                hint = "Another process may have written them meanwhile; run again"
+                raise AlgoliaError(f"{len(left)} records are still there", where=f"index {index!r}", hint=hint)
     with state.write() as connection:
         connection.execute(delete(tables.refused).where(_profile(tables.refused, records)))
-    return {"records": len(there), "ledger": len(mine), "elsewhere": len(known) - len(mine)}
+    return {"records": found, "ledger": len(here), "elsewhere": len(known) - len(here)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,9 +239,9 @@ class Gone:
     hash: None = None
 
 
-def _delete(algolia: AtAlgolia, gone: Sequence[Gone], at: datetime) -> None:
+def _delete(algolia: AtAlgolia, index: str, gone: Sequence[Gone], at: datetime) -> None:
     """After whatever is under way there: Algolia does an index's writes in their order."""
-    index, ledger = algolia.payload_index, algolia.ledger
+    ledger = algolia.ledger
     with algolia.writer() as client:
         exists = client.exists(index)
         for start in range(0, len(gone), _PORTION):

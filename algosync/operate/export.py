@@ -17,7 +17,7 @@ from algosync.events.cut import KEYS
 from algosync.events.duck import arrow, lent
 from algosync.events.log import EventLog
 from algosync.operate.erasing import AtAlgolia, Held, quarantined, records_of
-from algosync.operate.search import Names, rows_naming, tables_of
+from algosync.operate.search import BOOKS, Names, Sought, rows_naming, search_tables, tables_of
 from algosync.operate.whose import Shelves, Whose, whose
 from algosync.profiles.tally_document import load
 from algosync.stores import inbox_tables, snapshot_tables, tables
@@ -65,7 +65,7 @@ def export(
         "forgotten": _forgotten(held, key, found),
         "events": _events(held, log, found),
         "profile": snapshot.person(found.person),
-        "memberships": snapshot.history(found.person),
+        "memberships": [row for name in found.names for row in snapshot.history(name)],
         "attributes": _column(held.snapshot, snapshot_tables.entered, hers),
         "sums": _tallies(held.snapshot, hers),
         "standings": _column(held.snapshot, snapshot_tables.standings, hers),
@@ -77,6 +77,7 @@ def export(
         "ledger": _rows(held.state, tables.ledger, or_(*_in(tables.ledger, ("object_id",), records)))
         + _rows(held.state, tables.refused, or_(*_in(tables.refused, ("object_id",), records))),
         "algolia": _at_algolia(algolia, found, records),
+        "named_in": _named_in(held, names),
     }
 
 
@@ -166,7 +167,7 @@ def _at_algolia(algolia: AtAlgolia, found: Whose, records: Sequence[str]) -> dic
     except AlgosyncError as error:
         made["records"] = {"unknown": str(error)}
     if algolia.profiles is None:
-        made["personalization"] = {"unknown": "not asked: there is no algolia.forget_api_key"}
+        made["personalization"] = {"unknown": "not asked: there is no algolia.forget_api_key, or no algolia.region"}
         return made
     try:
         profiles = [algolia.profiles.profile(name) for name in found.names]
@@ -174,6 +175,15 @@ def _at_algolia(algolia: AtAlgolia, found: Whose, records: Sequence[str]) -> dic
     except AlgosyncError as error:
         made["personalization"] = {"unknown": str(error)}
     return made
+
+
+def _named_in(held: Held, names: Names) -> list[dict[str, Any]]:
+    """Every table and column that names her, by the search that an erasure is proven by."""
+    sought = Sought()
+    for book, opened in held.books.items():
+        search_tables(opened, BOOKS[book], names, sought)
+    found: list[dict[str, Any]] = sought.document(names)["found"]
+    return found
 
 
 def _column(opened: State, table: Table, hers: Collection[str]) -> list[dict[str, Any]]:

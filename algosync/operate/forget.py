@@ -9,19 +9,18 @@ the erasure too, where keyed hashes take their place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from algosync.errors import AlgosyncError, RequestError
+from algosync.errors import AlgosyncError, ConfigError, RequestError
 from algosync.events.cut import KEYS
 from algosync.events.insights import is_token
 from algosync.events.log import EventLog
 from algosync.operate import erasing
 from algosync.operate.erasing import AtAlgolia, Held
-from algosync.operate.search import Names, Sought, search_bytes, search_parquet, search_tables
+from algosync.operate.search import BOOKS, Names, Sought, search_bytes, search_parquet, search_tables
 from algosync.operate.whose import Shelves, Whose, whose
-from algosync.stores import inbox_tables, snapshot_tables, tables, tombstones
 from algosync.stores.erase import compact, erase_orders, erase_person
 from algosync.stores.snapshot import Snapshot
 from algosync.stores.state import STATE
@@ -31,22 +30,20 @@ from algosync.sync.returned import returned
 SETTLED_AFTER: Final = timedelta(hours=48)
 """Until Algolia has deleted a user's events."""
 
-_BOOKS: Final = {
-    "state": (tables.metadata,),
-    "snapshot": (snapshot_tables.metadata,),
-    "inbox": (inbox_tables.metadata, inbox_tables.of_forwarding),
-    "tombstones": (tombstones.metadata,),
-}
 _LEFT: Final = (
     "the shop's own sources (files, databases, HTTP): rows there stay, and are not taken in again",
+    "the shop's own settings, where they name her, as events.ignore may",
     "webhooks that were delivered, and what their receivers made of them",
     "audiences that were exported",
     "backups of the state directory and the database: restore them together with the latest tombstones",
     "logs of this and other programs, and what killed processes left in the system's temporary directory",
 )
+_FIRST: Final = ("tombstones", "results")
+"""Steps that go by events and names of the log: where one fails, nothing is taken out of it."""
 _PROOFS: Final = ("search", "files")
 _ANEW: Final = (*_PROOFS, "tombstones", "insights")
 """Steps whose numbers are those of the last time, and not sums."""
+_DECLINED: Final = {"status": "skipped", "reason": "by --no-insights: the shop sends no events to Algolia"}
 _POSTGRESQL: Final = "the database server's free space and write-ahead log, until its own VACUUM and rotation"
 
 Confirm = Callable[[Mapping[str, Any]], bool]
@@ -78,6 +75,7 @@ class Erasure:
         who: Keyed hashes of the names.
         steps: What was done, by step, in order.
         asked_at: When Algolia was first asked to delete her events there, ISO 8601.
+        asks: Whether Algolia is to be asked.
     """
 
     number: str
@@ -87,6 +85,7 @@ class Erasure:
     who: tuple[str, ...]
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked_at: str | None = None
+    asks: bool = True
 
     def document(self, status: str) -> dict[str, Any]:
         """What is kept of it; of a finished one no name."""
@@ -97,6 +96,7 @@ class Erasure:
             "shared": self.shared,
             "steps": self.steps,
             "asked_at": self.asked_at,
+            "asks": self.asks,
             **named,
         }
 
@@ -111,6 +111,7 @@ class Erasure:
             who=tuple(document["who"]),
             steps=dict(document["steps"]),
             asked_at=document["asked_at"],
+            asks=document.get("asks", True),
         )
 
 
@@ -163,10 +164,21 @@ class Forgetting:
             found = self._found(erasure.person, (), erasure.names)
             receipts.append({"person": erasure.person, **self._carry_out(erasure, found)})
         while back := returned(self._held.state, self._tombstones.forgotten()):
-            receipts.append(self.forget(Order(user=back[0]), lambda _: True))
+            receipts.append(self._again(*next(iter(back.items()))))
             if receipts[-1]["status"] == "unfinished":
                 break
         return receipts
+
+    def _again(self, name: str, lifted: datetime | None) -> dict[str, Any]:
+        """Forgets somebody who is in the log again; at Algolia nothing is asked of one who has returned since."""
+        order = Order(user=name)
+        if lifted is None:
+            return self.forget(order, lambda _: True)
+        here = replace(self._algolia, insights=None, profiles=None, declined=True)
+        receipt = Forgetting(self._held, here, self._clock).forget(order, lambda _: True)
+        if receipt["status"] == "done":
+            self._tombstones.lift(name, lifted)
+        return receipt
 
     def lift(self, order: Order) -> dict[str, Any]:
         """Lets in what comes of somebody from now on; what was before stays away.
@@ -188,7 +200,7 @@ class Forgetting:
             raise RequestError("the erasure is not finished", where=f"erasure {erasure.number}", hint=hint, status=409)
         erasure.steps["insights"] = {**erasure.steps["insights"], "status": "done", "asked": "once: she has returned"}
         erasing.note(self._held.state, erasure.number, erasure.document("done"), at)
-        for state in self._books().values():
+        for state in self._held.books.values():
             compact(state)
 
     def _erasure(self, order: Order) -> tuple[Erasure, Whose]:
@@ -203,8 +215,15 @@ class Forgetting:
         at = self._clock()
         hashed = self._who(found.names)
         number = f"{hashed[0][:12]}-{at:%Y%m%dT%H%M%S}"
-        shared = len(found.shared)
-        return Erasure(number=number, person=found.person, names=found.names, shared=shared, who=hashed), found
+        made = Erasure(
+            number=number,
+            person=found.person,
+            names=found.names,
+            shared=len(found.shared),
+            who=hashed,
+            asks=self._algolia.insights is not None,
+        )
+        return made, found
 
     def _found(self, user: str, aliases: Sequence[str], known: Sequence[str]) -> Whose:
         held = self._held
@@ -226,23 +245,25 @@ class Forgetting:
         for step, work in self._steps(erasure, found, names).items():
             self._do(erasure, step, work)
             erasing.note(held.state, erasure.number, erasure.document("unfinished"), now)
+            if step in _FIRST and erasure.steps[step]["status"] == "failed":
+                break  # the others take away what it goes by
         return self._proven(erasure, names)
 
     def _proven(self, erasure: Erasure, names: Names) -> dict[str, Any]:
         """Looks for her in everything, and closes the erasure where nothing is left to do."""
-        state, proof, kept = self._held.state, None, None
+        state, proof = self._held.state, None
         if all(step["status"] in ("done", "skipped") for step in erasure.steps.values()):
             sought = Sought()
             self._do(erasure, "search", lambda: self._search(names, sought, leave_out=("erasures",)))
             if erasure.steps["search"]["status"] == "done":
-                kept = "done"  # her names leave the record before the files are searched
-                erasing.note(state, erasure.number, erasure.document(kept), self._clock())
+                # Her names leave the record before the files are searched, and are back where that fails.
+                erasing.note(state, erasure.number, erasure.document("done"), self._clock())
                 self._do(erasure, "files", lambda: self._search_files(names, sought, leave_out=()))
             proof = sought.document(names)
         elif not any(step["status"] == "failed" for step in erasure.steps.values()):
             proof = self._so_far(erasure, names)
         status = _status(erasure)
-        erasing.note(state, erasure.number, erasure.document(kept or status), self._clock())
+        erasing.note(state, erasure.number, erasure.document(status), self._clock())
         return self._receipt(erasure, status, proof)
 
     def _so_far(self, erasure: Erasure, names: Names) -> dict[str, Any]:
@@ -254,7 +275,7 @@ class Forgetting:
         return sought.document(names)
 
     def _do(self, erasure: Erasure, step: str, work: Callable[[], Mapping[str, Any]]) -> None:
-        """Does a step; one that fails is noted, and those after it are done all the same."""
+        """Does a step; one that fails is noted."""
         before = {key: count for key, count in erasure.steps.get(step, {}).items() if type(count) is int}
         try:
             made = work()
@@ -277,8 +298,8 @@ class Forgetting:
             "orders": lambda: {"orders": erase_orders(held.state, hers)},
             "mentions": lambda: erasing.erase_mentions(held, names),
             "records": lambda: erasing.erase_records(algolia, held.state, hers, self._clock()),
-            "profiles": lambda: self._at_algolia(algolia.profiles, lambda one: erasing.erase_profiles(one, tokens)),
-            "insights": lambda: self._at_algolia(algolia.insights, lambda one: self._insights(erasure, one)),
+            **self._asked(erasure, "profiles", algolia.profiles, lambda one: erasing.erase_profiles(one, tokens)),
+            **self._asked(erasure, "insights", algolia.insights, lambda one: self._insights(erasure, one)),
         }
 
     def _bury(self, erasure: Erasure, found: Whose) -> Mapping[str, Any]:
@@ -287,10 +308,16 @@ class Forgetting:
         events = [event_name(high, low) for high, low in keys]
         return {"tombstones": self._tombstones.bury(erasure.number, erasure.names, events, self._clock())}
 
-    def _at_algolia(self, client: Client | None, work: Callable[[Client], Mapping[str, Any]]) -> Mapping[str, Any]:
-        if client is None:
-            return {"status": "skipped", "reason": "by --no-insights: the shop sends no events to Algolia"}
-        return work(client)
+    def _asked(
+        self, erasure: Erasure, step: str, client: Client | None, work: Callable[[Client], Mapping[str, Any]]
+    ) -> dict[str, Callable[[], Mapping[str, Any]]]:
+        """A step at Algolia; one that is only to be asked again later waits for whoever has the key."""
+        if client is not None:
+            return {step: lambda: work(client)}
+        if self._algolia.declined or not erasure.asks:
+            return {step: lambda: _DECLINED}
+        waits = erasure.steps.get(step, {}).get("status") in ("done", "pending")
+        return {} if waits else {step: _without_key}
 
     def _insights(self, erasure: Erasure, insights: erasing.Insights) -> Mapping[str, Any]:
         now = self._clock()
@@ -307,8 +334,8 @@ class Forgetting:
     def _search(self, names: Names, sought: Sought, *, leave_out: Sequence[str]) -> Mapping[str, Any]:
         """Looks into every table and every Parquet file."""
         held = self._held
-        for book, state in self._books().items():
-            search_tables(state, _BOOKS[book], names, sought, leave_out=leave_out)
+        for book, state in held.books.items():
+            search_tables(state, BOOKS[book], names, sought, leave_out=leave_out)
         for number in erasing.quarantined(held, names):
             sought.found[f"quarantine, row {number}"] += 1
         search_parquet(held.directory, names, sought)
@@ -316,14 +343,10 @@ class Forgetting:
 
     def _search_files(self, names: Names, sought: Sought, *, leave_out: Sequence[str]) -> Mapping[str, Any]:
         """Empties the databases' free space, and looks into every file as bytes."""
-        for state in self._books().values():
+        for state in self._held.books.values():
             compact(state)
         search_bytes(self._held.directory, names, sought, leave_out=leave_out)
         return _verdict(sought)
-
-    def _books(self) -> dict[str, Any]:
-        held = self._held
-        return {"state": held.state, "snapshot": held.snapshot, "inbox": held.inbox, "tombstones": held.tombstones}
 
     def _receipt(self, erasure: Erasure, status: str, proof: Mapping[str, Any] | None) -> dict[str, Any]:
         left = [*_LEFT, *((_POSTGRESQL,) if self._held.state.dialect == "postgresql" else ())]
@@ -331,7 +354,8 @@ class Forgetting:
         if elsewhere:
             left.append(f"{elsewhere} records of other applications or hosts: forget her with their settings too")
         if erasure.shared:
-            left.append(f"{erasure.shared} tokens that others use too: her events went, the tokens and theirs stay")
+            told = "her events went; the tokens stay, and what came from them without her name since the last pull"
+            left.append(f"{erasure.shared} tokens that others use too: {told}")
         return {
             "erasure": erasure.number,
             "status": status,
@@ -339,6 +363,11 @@ class Forgetting:
             "proof": proof,
             "not_erased": left,
         }
+
+
+def _without_key() -> Mapping[str, Any]:
+    hint = "Set ALGOSYNC_ALGOLIA__FORGET_API_KEY and algolia.region, and run algosync forget --pending"
+    raise ConfigError("or algolia.region is missing: Algolia is to be asked", where="algolia.forget_api_key", hint=hint)
 
 
 def _verdict(sought: Sought) -> Mapping[str, Any]:

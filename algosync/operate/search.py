@@ -1,8 +1,8 @@
 """Looks for somebody in everything that is kept: every table, every Parquet file, every file as bytes.
 
 A name that says much, as an e-mail address or a long id does, is looked for everywhere. One that says little, as 42
-does, or that is a product's id too, would be found where it means something else: it is looked for wherever people
-are named, by whole values.
+or a word does, or that is a product's id too, would be found where it means something else: it is looked for wherever
+people are named, by whole values.
 """
 
 from __future__ import annotations
@@ -20,16 +20,44 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, and_, inspect, or_, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    and_,
+    cast,
+    exists,
+    func,
+    inspect,
+    literal,
+    or_,
+    select,
+    text,
+)
 
 from algosync.errors import StoreError
+from algosync.stores import inbox_tables, snapshot_tables, tables, tombstones
 from algosync.stores.state import State
 
 _LENGTH_MIN: Final = 5
 _DIGITS_MIN: Final = 8
+_LETTERS_MIN: Final = 12
 _AT_ONCE: Final = 10_000
 _CHUNK: Final = 1 << 20
 _OF_TOKENS: Final = r"[A-Za-z0-9_=/+-]"
+
+BOOKS: Final[dict[str, tuple[MetaData, ...]]] = {
+    "state": (tables.metadata,),
+    "snapshot": (snapshot_tables.metadata,),
+    "inbox": (inbox_tables.metadata, inbox_tables.of_forwarding),
+    "tombstones": (tombstones.metadata,),
+}
+"""The tables of each database."""
 
 PEOPLE: Final[dict[str, tuple[str, ...]]] = {
     "ids": ("value",),
@@ -155,12 +183,20 @@ def _rows(connection: Connection, columns: Sequence[Column[Any]], names: Names) 
     """The rows that may name her: those with a part of a text that is a name, and all that are compressed."""
     if not columns:
         return
-    texts = [column for column in columns if isinstance(column.type, String)]
-    packed = any(isinstance(column.type, LargeBinary) for column in columns)
     held = select(*columns)
-    if not packed:
-        held = held.where(or_(*(column.contains(name, autoescape=True) for column in texts for name in names.every)))
+    if not any(isinstance(column.type, LargeBinary) for column in columns):
+        held = held.where(_with_a_part(connection, columns, names.every))
     yield from connection.execute(held.execution_options(yield_per=_AT_ONCE))
+
+
+def _with_a_part(connection: Connection, columns: Sequence[Column[Any]], names: Collection[str]) -> ColumnElement[bool]:
+    """That one of some texts holds one of some names; these as one value, since a condition may not be long."""
+    told = literal(list(names), JSON)
+    if connection.dialect.name == "postgresql":
+        every, place = func.json_array_elements_text(cast(told, JSON)).table_valued("value"), func.strpos
+    else:
+        every, place = func.json_each(told).table_valued("value"), func.instr
+    return exists().where(or_(*(place(column, every.c.value) > 0 for column in columns)))
 
 
 def _is_hers(table: Table, column: Column[Any], value: Any, row: Any, names: Names, sought: Sought) -> bool:
@@ -274,7 +310,7 @@ def _leaves(text: str) -> Iterator[str]:
 
 
 def _tells(name: str) -> bool:
-    return len(name) >= (_DIGITS_MIN if name.isdigit() else _LENGTH_MIN)
+    return len(name) >= (_DIGITS_MIN if name.isdigit() else _LETTERS_MIN if name.isalpha() else _LENGTH_MIN)
 
 
 def rows_naming(connection: Connection, table: Table, names: Names) -> list[dict[str, Any]]:
@@ -283,8 +319,7 @@ def rows_naming(connection: Connection, table: Table, names: Names) -> list[dict
     wanted = names.every if table.name in PEOPLE else names.telling
     if not texts or not wanted:
         return []
-    may = or_(*(column.contains(name, autoescape=True) for column in texts for name in wanted))
-    found = connection.execute(select(table).where(may)).mappings()
+    found = connection.execute(select(table).where(_with_a_part(connection, texts, wanted))).mappings()
     people = PEOPLE.get(table.name, ())
     return [
         dict(row)

@@ -286,10 +286,13 @@ class Runtime:
         needed = made.needed_facets(self.settings)
         names = [index.name for index in self.settings.algolia.indices]
         with ExitStack() as stack:
-            changes = facet_changes(stack.enter_context(self._opening.reader()), names, needed)
+            reader = stack.enter_context(self._opening.reader())
+            changes = facet_changes(reader, names, needed)
             todo = [change for change in changes if change["added"]]
             applied = bool(todo) and confirm(todo)
-            if applied:
+            if applied:  # what the shop has declared while somebody was asked stays
+                changes = facet_changes(reader, names, needed)
+                todo = [change for change in changes if change["added"]]
                 apply_changes(stack.enter_context(self._opening.writer()), todo)
         return {"indices": changes, "applied": applied}
 

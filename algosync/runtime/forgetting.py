@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+import structlog
 from pydantic import SecretStr
 
 from algosync.algolia.insights import InsightsClient
@@ -59,8 +60,14 @@ def forget(opening: Opening, user: str, confirm: Confirm, *, insights: bool = Tr
         return forgetting.forget(_order(opening, user), confirm)
 
 
-def resume(opening: Opening, *, insights: bool = True) -> dict[str, Any]:
-    """Goes on with every erasure that is not at its end, and asks Algolia once more where 48 hours are over."""
+def resume(opening: Opening, *, insights: bool | None = True) -> dict[str, Any]:
+    """Goes on with every erasure that is not at its end, and asks Algolia once more where 48 hours are over.
+
+    Args:
+        opening: Opens the stores.
+        insights: Whether the shop sends events to Algolia; None as far as there is a key for it, whatever waits for
+            another who has it.
+    """
     with _forgetting(opening, insights=insights) as forgetting:
         return {"erasures": forgetting.resume()}
 
@@ -75,14 +82,13 @@ def export(opening: Opening, user: str) -> dict[str, Any]:
     """All that is held of somebody; see `operate.export`.
 
     Raises:
-        RequestError: Several customers use this token, or nothing is known of it.
+        RequestError: Several customers use this token.
     """
     settings = opening.settings
     key = made.hash_key(settings)
     with ExitStack() as stack:
-        insights = settings.algolia.forget_api_key is not None
         opened = stack.enter_context(held(opening, writable=False))
-        algolia = _at_algolia(opening, stack, key or _NO_KEY, opened.state, insights=insights)
+        algolia = _at_algolia(opening, stack, key or _NO_KEY, opened.state, insights=None)
         stack.enter_context(reading(opening.directory))
         aliases = _order(opening, user).aliases
         return exported(user, opened, algolia, aliases=aliases, now=opening.clock(), key=key)
@@ -108,11 +114,12 @@ def retain(opening: Opening, *, dry_run: bool = False) -> dict[str, Any]:
         back = returned(opened.state, opening.forgotten())
     report: dict[str, Any] = {"dry_run": dry_run, "gone": gone, "erasures": []}
     if (waiting or back) and not dry_run:
-        insights = opening.settings.algolia.forget_api_key is not None
-        report["erasures"] = [
-            {"erasure": one["erasure"], "status": one["status"]}
-            for one in resume(opening, insights=insights)["erasures"]
-        ]
+        for one in resume(opening, insights=None)["erasures"]:
+            report["erasures"].append({"erasure": one["erasure"], "status": one["status"]})
+            if one["status"] == "unfinished":
+                failed = [step["step"] for step in one["steps"] if step["status"] == "failed"]
+                log = structlog.get_logger("algosync")
+                log.warning("an erasure is not finished", erasure=one["erasure"], failed=failed)
     elif waiting:
         report["erasures"] = [{"erasure": number, "status": "not looked at"} for number in waiting]
     return report
@@ -143,7 +150,7 @@ def held(opening: Opening, *, writable: bool) -> Iterator[Held]:
 
 
 @contextmanager
-def _forgetting(opening: Opening, *, insights: bool) -> Iterator[Forgetting]:
+def _forgetting(opening: Opening, *, insights: bool | None) -> Iterator[Forgetting]:
     settings = opening.settings
     key = made.hash_key(settings)
     if key is None:
@@ -154,17 +161,21 @@ def _forgetting(opening: Opening, *, insights: bool) -> Iterator[Forgetting]:
         yield Forgetting(opened, _at_algolia(opening, stack, key, opened.state, insights=insights), opening.clock)
 
 
-def _at_algolia(opening: Opening, stack: ExitStack, key: bytes, state: State, *, insights: bool) -> AtAlgolia:
-    asked = _at_insights(opening, stack) if insights else (None, None)
+def _at_algolia(opening: Opening, stack: ExitStack, key: bytes, state: State, *, insights: bool | None) -> AtAlgolia:
+    algolia = opening.settings.algolia
+    reachable = algolia.forget_api_key is not None and (algolia.region is not None or bool(algolia.hosts))
+    asks = reachable if insights is None else insights
+    asked = _at_insights(opening, stack) if asks else (None, None)
     return AtAlgolia(
         target=opening.target,
         ledger=Ledger(state.engine, opening.target),
-        payload_index=opening.settings.algolia.payload_index,
+        payload_index=algolia.payload_index,
         ids=OpaqueIds(key=key),
         reader=stack.enter_context(opening.reader()),
         writer=opening.writer,
         insights=asked[0],
         profiles=asked[1],
+        declined=insights is False,
     )
 
 

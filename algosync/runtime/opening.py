@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bound_contextvars
 
 from algosync.algolia.client import ReadClient, WriteClient
 from algosync.errors import AlgosyncError, ConfigError, StoreError
@@ -65,9 +65,13 @@ class Opening:
         base: The folder of the settings file.
         progress: Whoever watches.
         clock: Tells the time.
+
+    Attributes:
+        run: The number of the last run that was noted; None before the first.
     """
 
     def __init__(self, settings: Settings, base: Path, *, progress: Progress, clock: Callable[[], datetime]) -> None:
+        self.run: int | None = None
         self.settings = settings
         self.base = base
         self.clock = clock
@@ -111,8 +115,7 @@ class Opening:
         What is logged meanwhile bears the run's number.
         """
         started = session.hands.now
-        number = begin_run(session.state, command, started)
-        bind_contextvars(run=number)
+        self.run = number = begin_run(session.state, command, started)
 
         def note(report: Mapping[str, Any], as_of: str | None, outcome: str = "done") -> None:
             run = Run(
@@ -127,7 +130,8 @@ class Opening:
             note_run(session.state, run)
 
         try:
-            yield note
+            with bound_contextvars(run=number):
+                yield note
         except BaseException as error:
             what = str(error) if isinstance(error, AlgosyncError) else f"broke off: {type(error).__name__}"
             with suppress(StoreError):

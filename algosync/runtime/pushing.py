@@ -126,8 +126,9 @@ def allowance(settings: Settings, ledger: Ledger, now: datetime) -> Allowance:
     for name, limit, span in budgets:
         if limit is None:
             continue
-        # A minute that began within the span counts whole: too much rather than too little.
-        spent = ledger.spent_since(now - span)
+        # A minute that began within the span counts whole: too much rather than too little. One that is still to come
+        # was noted before the clock was put back; if it is further away than that, the clock was wrong.
+        spent = [minute for minute in ledger.spent_since(now - span) if minute.minute < now + span]
         left = max(0, limit - sum(minute.operations for minute in spent))
         if found.operations is None or left < found.operations:
             again = spent[0].minute + span + _MINUTE if spent else None
@@ -190,7 +191,8 @@ def send(
     with session.hands.stages.stage("push", "Pushing", len(plan.operations)) as advance:
         done = push(plan, client, session.ledger, now=opening.clock, progress=steps(advance), manner=manner)
     left = allowance(opening.settings, session.ledger, opening.clock())
-    return replace(done, again=come_again(done, left, opening.clock()), budget=allowed.of)
+    done = replace(done, budget=allowed.of, earlier=sum(map(len, held.under_way.values())))
+    return replace(done, again=come_again(done, left, opening.clock()))
 
 
 def come_again(done: Pushed, left: Allowance, now: datetime) -> datetime | None:

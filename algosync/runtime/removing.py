@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from algosync.algolia.client import ReadClient, WriteClient
 from algosync.operate.drift import Place
 from algosync.operate.looking import Eye, Seen, Where
-from algosync.operate.remove import Removal, declarations, leaving
+from algosync.operate.remove import Declarations, Removal, declarations, leaving
 from algosync.runtime.opening import Opening, Session
 from algosync.runtime.pushing import send
 from algosync.stores import control
@@ -65,7 +65,7 @@ def _found(session: Session) -> Removal:
     return Removal(
         at=hands.now,
         plan=drafted,
-        declarations=declarations({index: hands.client.get_settings(index) for index in products}),
+        declarations=_declared(session, products),
         gone=tuple(row for row in gone if (row.index, row.family, row.object_id) not in under_way),
         foreign=foreign,
     )
@@ -78,9 +78,14 @@ def _done(opening: Opening, session: Session, client: WriteClient, found: Remova
     found = replace(found, confirmed=True, pushed=pushed)
     if found.left:
         return found
-    for one in found.declarations:
+    # What the shop has declared while somebody was asked stays.
+    for one in _declared(session, [one.index for one in found.declarations]):
         declare(client, one.index, one.after)
     return replace(found, declared=True)
+
+
+def _declared(session: Session, indices: Iterable[str]) -> tuple[Declarations, ...]:
+    return declarations({index: session.hands.client.get_settings(index) for index in indices})
 
 
 def _others(

@@ -36,7 +36,7 @@ class Stopping:
         self.asked = threading.Event()
         self._grace_s = grace_s
         self._code = code
-        self._working = False
+        self._working = self._over = False
         self._timers: list[threading.Timer] = []
 
     def check(self) -> None:
@@ -58,9 +58,24 @@ class Stopping:
         self.check()
         self._working = True
         try:
-            yield
+            with self.named():
+                yield
         finally:
             self._working = False
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """What breaks off since the time is over says so, whatever a library made of it: DuckDB an error of its own.
+
+        Raises:
+            StoppedError: The time is over.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._over and not isinstance(error, StoppedError):
+                raise _rolled_back() from error
+            raise
 
     @contextmanager
     def heeding(self) -> Iterator[None]:
@@ -107,7 +122,12 @@ class Stopping:
 
     def _break_off(self, *_: object) -> None:
         if self._working:
-            raise StoppedError("the service was told to end, and the step took too long; it was rolled back")
+            self._over = True
+            raise _rolled_back()
+
+
+def _rolled_back() -> StoppedError:
+    return StoppedError("the service was told to end, and the step took too long; it was rolled back")
 
 
 def _wait_for_the_step(*_: object) -> None:

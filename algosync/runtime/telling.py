@@ -98,7 +98,9 @@ def deliver(opening: Opening, *, within_s: float = SHORTLY_S) -> dict[str, Round
     """
     to = receivers(opening.settings)
     if not to:
-        return {}
+        with opening.state(create=False) as state:
+            if not Outbox(state).counts():
+                return {}  # nor has anybody been told before
     with opening.state(create=True) as state:
         return _delivered(opening, Outbox(state), to, within_s)
 

@@ -30,6 +30,7 @@ class Vitals:
 
     Attributes:
         at: The moment.
+        present: The moment that now is to those who judge by the newest event, where `state.as_of` says so; else `at`.
         jobs: The last run of each job.
         newest: By source the newest event.
         rejected: (source, reason, rows) in quarantine, most first.
@@ -44,6 +45,7 @@ class Vitals:
     """
 
     at: datetime
+    present: datetime
     jobs: Mapping[str, LastRun]
     newest: Mapping[str, datetime]
     rejected: Sequence[tuple[str, str, int]]
@@ -60,7 +62,7 @@ class Vitals:
     def ages_s(self) -> dict[str, float]:
         """By family the age in seconds of the moment that what is served describes."""
         moments = {family: datetime.fromisoformat(moment) for family, moment in self.served.as_of.items()}
-        return {family: (self.at - moment).total_seconds() for family, moment in moments.items()}
+        return {family: (self.present - moment).total_seconds() for family, moment in moments.items()}
 
     @property
     def waits_since(self) -> datetime | None:
@@ -75,11 +77,12 @@ def vitals(settings: Settings, state: State, ledger: Ledger, now: datetime) -> V
     Raises:
         StoreError: The state cannot be read.
     """
-    last = control.told(state, control.SERVED)
+    last, newest = control.told(state, control.SERVED), newest_by_source(state)
     return Vitals(
         at=now,
+        present=now if settings.state.as_of == "clock" else max(newest.values(), default=now),
         jobs=last_jobs(state),
-        newest=newest_by_source(state),
+        newest=newest,
         rejected=quarantine.counts(state, quarantine.Which()),
         refused=len(ledger.refusals.listed()),
         ledger=ledger.counts(),
@@ -112,7 +115,7 @@ def problems(found: Vitals, settings: Settings, due: Mapping[str, datetime]) -> 
     waits = found.waits_since
     if found.pushed_at is None:
         told.append("nothing has been pushed yet")
-    elif found.at - found.pushed_at > limit:
+    elif found.at - max(found.pushed_at, due.get("push", found.pushed_at)) > limit:
         told.append(f"nothing has been pushed since {found.pushed_at.isoformat(timespec='seconds')}")
     elif waits is not None and found.at - waits > limit:
         told.append(f"changes have been waiting to be pushed since {waits.isoformat(timespec='seconds')}")

@@ -52,7 +52,7 @@ class Watch:
             about = Snapshot(opened).about()
         found = self._worker.vitals()
         made = about.get("as_of")
-        age_s = None if not made else (found.at - datetime.fromisoformat(made)).total_seconds()
+        age_s = None if not made else (found.present - datetime.fromisoformat(made)).total_seconds()
         return self._metrics.page(
             found, leads=self._worker.leads, generation=int(about.get("generation", 0)), age_s=age_s
         )

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
-from structlog.contextvars import bound_contextvars, get_contextvars
+from structlog.contextvars import bound_contextvars
 
 from algosync.errors import AlgosyncError, StoppedError, StoreError
 from algosync.runtime.clock import system_clock
@@ -53,6 +53,7 @@ class Ended:
         outcome: How it ended, see LastRun.
         error: Why it was anything but done.
         again_in_s: Seconds until it is tried again, where that is not left to the schedule.
+        waits: It is not run before that, even where the schedule would.
         report: What it said; empty where it failed.
         run: Its number in the record of runs.
     """
@@ -63,6 +64,7 @@ class Ended:
     outcome: Outcome
     error: str | None = None
     again_in_s: float | None = None
+    waits: bool = True
     report: Mapping[str, Any] = field(default_factory=dict)
     run: int | None = None
 
@@ -120,7 +122,7 @@ class Worker:
         self.stopping = stopping
         self.clock = clock
         self.due: dict[str, datetime] = {}
-        self._opening = Opening(settings, base, progress=_Steps(self._go_on), clock=clock)
+        self._opening = Opening(settings, base, progress=_Steps(self._go_on, stopping), clock=clock)
         self._jobs = jobs(self._opening)
         self._told = told
         self._lead: Leadership | None = None
@@ -183,7 +185,8 @@ class Worker:
         """Does one job, and says how it ended; only one that leads may."""
         started = self.clock()
         self._begin(name, started)
-        with bound_contextvars(job=name, run=None):
+        self._opening.run = None
+        with bound_contextvars(job=name):
             outcome, error, report, pause = self._attempt(name)
             ended = Ended(
                 name=name,
@@ -192,8 +195,9 @@ class Worker:
                 outcome=outcome,
                 error=error,
                 again_in_s=pause,
+                waits=outcome != "done" or report.get("pushed", {}).get("stopped") is not None,
                 report=report,
-                run=get_contextvars()["run"],
+                run=self._opening.run,
             )
             _log(ended)
         with _tolerant():
@@ -223,7 +227,7 @@ class Worker:
         return "done", None, report, self._sooner(report)
 
     def _sooner(self, report: Mapping[str, Any]) -> float | None:
-        """Seconds until a push can go on that Algolia or a budget cut short."""
+        """Seconds until a push can go on that Algolia or a budget cut short; answers do not wait for a budget."""
         again = report.get("pushed", {}).get("again")
         if again is None:
             return None
@@ -274,14 +278,16 @@ def jobs(opening: Opening) -> dict[str, Callable[[], Mapping[str, Any]]]:
 class _Steps:
     """Progress that nobody watches, and that asks at each step whether to go on."""
 
-    def __init__(self, go_on: Callable[..., None]) -> None:
+    def __init__(self, go_on: Callable[..., None], stopping: Stopping) -> None:
         self._go_on = go_on
+        self._stopping = stopping
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
         """Goes on, or does not; yields a function that does the same."""
         self._go_on(thorough=True)
-        yield lambda _: self._go_on(thorough=False)
+        with self._stopping.named():
+            yield lambda _: self._go_on(thorough=False)
 
 
 @contextmanager
@@ -294,7 +300,7 @@ def _tolerant() -> Iterator[None]:
 
 
 def _log(ended: Ended) -> None:
-    what = {"outcome": ended.outcome, "seconds": round(ended.seconds, 3)}
+    what = {"run": ended.run, "outcome": ended.outcome, "seconds": round(ended.seconds, 3)}
     if ended.outcome == "done":
         _logger.info("job ended", **what, **_figures(ended.report))
     else:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator
 from algosync.settings.origins import Section
 
 OFF: Final = "off"
-_EVERY: Final = re.compile(r"every ([1-9]\d{0,4}) (minute|hour|day)s?")
+_EVERY: Final = re.compile(r"every ([1-9]\d{0,4}) (second|minute|hour|day)s?")
 _CRON_FIELD: Final = re.compile(r"[0-9A-Za-z*/,-]+")
 
 
@@ -20,7 +20,7 @@ def _times(text: str) -> str:
     is_cron = len(fields) == 5 and all(map(_CRON_FIELD.fullmatch, fields))
     if text != OFF and not is_cron and _EVERY.fullmatch(text) is None:
         raise ValueError(
-            f"'{text}' must be 'every 5 minutes' (or hours, days), a cron line such as '30 3 * * *', or off"
+            f"'{text}' must be 'every 5 minutes' (or seconds, hours, days), a cron line such as '30 3 * * *', or off"
         )
     return text
 
@@ -29,7 +29,7 @@ Times = Annotated[str, AfterValidator(_times)]
 
 
 class ScheduleSettings(Section):
-    """When the service does what: `every N minutes|hours|days`, a cron line, or `off`.
+    """When the service does what: `every N seconds|minutes|hours|days`, a cron line, or `off`.
 
     Attributes:
         pull: What is new in the sources is taken into the log.
@@ -74,7 +74,7 @@ class WorkerSettings(Section):
         grace_seconds: After SIGTERM the current step may take so long; then it is rolled back.
         retry_seconds, retry_max_seconds: The first pause before a failed job is tried again, and the longest; each is
             twice the one before.
-        stale_minutes: What is served is older than that: /readyz says so.
+        stale_minutes: Something is later than that, or has waited longer to be pushed: /readyz says so.
     """
 
     host: str = Field(default="127.0.0.1", min_length=1)
@@ -86,6 +86,6 @@ class WorkerSettings(Section):
 
 
 def every(times: str) -> tuple[int, str] | None:
-    """The number and the unit (minute, hour, day) of `every N units`; None for anything else."""
+    """The number and the unit (second, minute, hour, day) of `every N units`; None for anything else."""
     found = _EVERY.fullmatch(times)
     return None if found is None else (int(found[1]), found[2])

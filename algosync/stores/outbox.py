@@ -216,7 +216,8 @@ class Outbox:
         # Written as of now: the time after which it is given up begins anew.
         values = {"status": "waiting", "tries": 0, "due_at": _text(now), "created_at": _text(now), "settled_at": None}
         with self._turn, self._state.write() as connection:
-            awake = control.c.key.startswith(_RESTING if target is None else f"{_RESTING}{target}", autoescape=True)
+            key = control.c.key
+            awake = key.startswith(_RESTING, autoescape=True) if target is None else key == f"{_RESTING}{target}"
             connection.execute(delete(control).where(awake))
             return connection.execute(update(deliveries).where(*which).values(values)).rowcount
 

@@ -10,7 +10,7 @@ one, so that hashes and key together say as much as the names.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +146,9 @@ class Tombstones:
     def bury(self, erasure: str, names: Iterable[str], events: Iterable[str], at: datetime) -> int:
         """Makes tombstones; those that are there already hold again.
 
+        The tombstones of an earlier erasure that one of these names was in are of this one from now on: whoever is
+        forgotten twice returns with all that she was known by.
+
         Args:
             erasure: The id of the erasure.
             names: Tokens and customer ids.
@@ -153,7 +156,7 @@ class Tombstones:
             at: Now.
 
         Returns:
-            How many there are of this erasure.
+            How many there are of this erasure by now.
 
         Raises:
             StoreError: None was made.
@@ -171,6 +174,7 @@ class Tombstones:
             newer = {"erasure": statement.excluded.erasure, "lifted_at": None}
             again = statement.on_conflict_do_update(index_elements=["hash"], set_=newer)
             if rows:
+                _join(connection, [row["hash"] for row in rows if row["kind"] == "name"], erasure)
                 connection.execute(again, rows)
             _note(connection, _CHECK, hasher.of("check", ""))
             _moved(connection)
@@ -309,6 +313,12 @@ def _check_key(connection: Connection, hasher: Hasher | None) -> None:
         where="identity.hash_key",
         hint="Set ALGOSYNC_IDENTITY__HASH_KEY to the secret of then",
     )
+
+
+def _join(connection: Connection, names: Sequence[str], erasure: str) -> None:
+    """Has the tombstones of earlier erasures of the same names belong to this one."""
+    earlier = connection.scalars(select(tombstones.c.erasure).where(tombstones.c.hash.in_(names)).distinct()).all()
+    connection.execute(update(tombstones).where(tombstones.c.erasure.in_(earlier)).values(erasure=erasure))
 
 
 def _note(connection: Connection, key: str, value: str) -> None:

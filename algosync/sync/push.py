@@ -27,7 +27,7 @@ EARLIER: Final = "earlier writes are not published"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """What became of a plan: operations + waiting + deferred + failed are the plan's operations.
+    """What became of a plan: operations, afoot, deferred and failed are the plan's operations.
 
     Attributes:
         operations: Published.
@@ -43,6 +43,7 @@ class Pushed:
         afoot: The operations that wait to be published.
         again: When another run can do more; None where there is nothing to wait for but its turn.
         budget: The setting that bounded the run, where one does.
+        earlier: Operations of earlier runs that wait to be published.
     """
 
     operations: int
@@ -58,11 +59,12 @@ class Pushed:
     afoot: tuple[Operation, ...] = field(default=(), repr=False)
     again: datetime | None = None
     budget: str = ""
+    earlier: int = 0
 
     @property
     def waiting(self) -> int:
         """Operations that Algolia has taken and not published yet; the next run asks again."""
-        return len(self.afoot)
+        return len(self.afoot) + self.earlier
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

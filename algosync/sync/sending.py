@@ -33,7 +33,7 @@ _LOOKS_S: Final = (0.5, 2.0, 5.0)
 _TRIES: Final = 3
 """How often a batch is sent whose answers are lost."""
 _SEARCHED_MAX: Final = 20
-"""Operations refused in a row of which none is named: then it is not about them."""
+"""Operations refused in a row of which none is named; as many more elsewhere in the batch, and it is not about them."""
 _AGAIN_S: Final = 300.0
 
 _OF_THE_BODY: Final = (400, 413)
@@ -160,7 +160,7 @@ class Sender:
 
     def _send(self, batch: tuple[Operation, ...]) -> None:
         """Send a batch; the record that causes a refusal, named or searched for, is put aside, the rest sent again."""
-        parts = deque([_Part(batch)])
+        parts, before = deque([_Part(batch)]), self.taken
         while parts:
             part = parts.popleft()
             if len(part.batch) > self.pace.records:
@@ -168,7 +168,12 @@ class Sender:
                 part = _Part(part.batch[: self.pace.records], part.losses)
             if part.batch:
                 self._keep_pace()
+                doubts = len(self.doubtful)
                 parts.extendleft(reversed(self._attempt(part)))
+                if self.taken > before:
+                    self._believe()
+                elif doubts < _SEARCHED_MAX <= len(self.doubtful):
+                    parts.rotate(1)
                 self._finish(leave=self.pace.tasks)
 
     def _keep_pace(self) -> None:
@@ -270,9 +275,9 @@ class Sender:
         return [batch[:cause] + batch[cause + 1 :]]
 
     def _doubt(self, op: Operation, error: AlgoliaError) -> None:
-        """Put an operation aside once one of its neighbours is taken: else the refusal is about none of them."""
+        """Put an operation aside where one of its batch is taken: else the refusal is about none of them."""
         self.doubtful.append((op, error.what))
-        if len(self.doubtful) >= _SEARCHED_MAX:
+        if len(self.doubtful) >= 2 * _SEARCHED_MAX:
             raise error
 
     def _believe(self) -> None:

@@ -10,8 +10,10 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
-from algosync.errors import ConfigError, RequestError, StoreError
+from algosync.algolia.client import ReadClient
+from algosync.errors import AlgoliaUnavailableError, ConfigError, RequestError, StoreError
 from algosync.events.commit import lock
 from algosync.mock.algolia import MockAlgolia
 from algosync.operate.forget import Forgetting
@@ -214,6 +216,27 @@ def test_a_restored_backup_does_not_bring_her_back(household):
     assert household.runtime().retention()["erasures"] == []
 
 
+def test_a_restored_backup_brings_nobodys_past_back_who_has_returned_since(household):
+    backup = shutil.copytree(household.state, household.folder / "backup")
+    forget(household, insights=False)
+    household.runtime().forget_lift("anna-4711")
+    kept = (household.state / "tombstones.sqlite").read_bytes()
+    shutil.rmtree(household.state)
+    shutil.move(backup, household.state)
+    (household.state / "tombstones.sqlite").write_bytes(kept)
+    with pytest.raises(StoreError, match=r"2 people who were forgotten.*forget --pending"):
+        household.sync()
+    asked = len(household.algolia.requests)
+    [receipt] = household.runtime().forget_pending()["erasures"]
+    assert (receipt["status"], steps(receipt)["events"]["events"]) == ("done", 11)
+    assert not [r for r in list(household.algolia.requests)[asked:] if r.path.startswith("/1/usertokens/")]
+    household.events([seen("device-of-anna", 24, n, f"book-{n}", customer="anna-4711") for n in range(1, 4)])
+    household.now += timedelta(days=2)
+    household.sync()
+    assert json.loads(known(household)[0]["anna-4711"])["events"] == 3
+    assert household.runtime().forget_pending() == {"erasures": []}
+
+
 def test_whoever_returns_is_heeded_from_then_on_and_her_past_stays_away(household):
     forget(household)
     household.sync()
@@ -306,6 +329,38 @@ def test_algolia_out_of_reach_leaves_it_unfinished_and_the_next_time_finishes(ho
     assert receipt["proof"]["clean"]
 
 
+def test_without_its_key_a_job_leaves_what_algolia_is_to_do_to_whoever_has_it(household):
+    household.algolia.faults.add(on="deleteUserToken", fault="503")
+    forget(household)
+    household.algolia.faults.clear()
+    household.configure(algolia={"forget_api_key": None})
+    with capture_logs() as lines:
+        [left] = household.runtime().retention()["erasures"]
+    assert left["status"] == "unfinished"
+    assert [(line["erasure"], line["failed"]) for line in lines if "erasure" in line] == [
+        (left["erasure"], ["insights"])
+    ]
+    household.configure(algolia={"forget_api_key": "mock-admin"})
+    assert [one["status"] for one in household.runtime().retention()["erasures"]] == ["pending"]
+    household.configure(algolia={"forget_api_key": None})
+    later(household)
+    assert [one["status"] for one in household.runtime().retention()["erasures"]] == ["pending"]
+    [receipt] = household.runtime().forget_pending(insights=False)["erasures"]  # unless the shop says so
+    assert receipt["status"] == "done"
+    assert steps(receipt)["insights"]["status"] == "skipped"
+
+
+def test_records_go_from_every_index_that_the_settings_named(household):
+    household.configure(algolia={"payload_index": "elsewhere"})
+    household.sync()
+    before = household.content()
+    receipt = forget(household, insights=False)
+    assert steps(receipt)["records"]["records"] == 4
+    assert not any("other applications" in left for left in receipt["not_erased"])
+    for index in ("algosync_payloads", "elsewhere"):
+        assert len(household.records(index)) == len(before[index]["records"]) - 2
+
+
 def test_asked_before_it_is_done(household):
     asked = []
     receipt = household.runtime().forget("anna-4711", confirm=lambda concerns: asked.append(concerns) or False)
@@ -375,6 +430,7 @@ def test_export_tells_all_that_is_held(household):
     assert [row["row"]["who"] for row in told["quarantine"]] == ["device-of-anna"]
     assert len(told["algolia"]["records"]) == len(told["ledger"]) == 2
     assert told["forgotten"] is None
+    assert {"table people, column person", "table shelf, column doc"} <= {one["where"] for one in told["named_in"]}
     assert [one["kind"] for one in household.runtime().export("device-of-carla")["orders"]] == ["reset", "reset"]
     before = household.files()
     household.runtime().export("ben-0815")
@@ -385,6 +441,30 @@ def test_export_tells_all_that_is_held(household):
     assert not any(
         gone[name] for name in ("events", "profile", "memberships", "sums", "scores", "quarantine", "ledger")
     )
+    assert [one["where"] for one in gone["named_in"]] == ["table erasures, column doc"]
+
+
+def test_without_a_region_an_export_says_what_it_could_not_ask(household, monkeypatch):
+    def unreachable(*_):
+        raise AlgoliaUnavailableError("no connection")
+
+    monkeypatch.setattr(ReadClient, "exists", unreachable)
+    household.configure(algolia={"hosts": None})  # Algolia's own, where a region is needed for
+    told = household.runtime().export("anna-4711")
+    assert len(told["events"]) == 11
+    assert told["algolia"]["records"] == {"unknown": "no connection"}
+    assert "algolia.region" in told["algolia"]["personalization"]["unknown"]
+
+
+def test_export_tells_where_she_was_before_anybody_knew_her_name(household):
+    household.lighten()
+    household.segments({"many": {"name": "Many", "when": {"events": {"type": "view", "count_min": 3}}}})
+    household.events([seen("device-of-dora", 20, n, f"book-{n}") for n in range(1, 5)])
+    household.sync()
+    household.events([seen("device-of-dora", 21, n, f"book-{n}", customer="dora-1") for n in range(1, 5)])
+    household.sync()
+    found = household.runtime().export("dora-1")["memberships"]
+    assert {(one["person"], one["segment"]) for one in found} == {("device-of-dora", "many"), ("dora-1", "many")}
 
 
 def test_on_the_command_line(household):

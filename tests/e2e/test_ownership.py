@@ -213,3 +213,24 @@ def test_nothing_is_removed_where_nobody_can_be_asked(synced):
     assert "filterOnly(algosync.price_band) goes" in done.stderr
     assert "Nothing was removed." in done.stdout
     assert synced.content() == before
+
+
+def test_what_the_shop_declares_while_somebody_is_asked_stays(synced):
+    def declared(name):
+        def meanwhile(_):
+            with synced.client("mock-admin") as client:
+                entries = [*client.get_settings("products")["attributesForFaceting"], name]
+                client.wait("products", client.set_settings("products", {"attributesForFaceting": entries}))
+            return True
+
+        return meanwhile
+
+    assert synced.runtime().remove(confirm=declared("color")).declared
+    there = synced.content()["products"]["settings"]["attributesForFaceting"]
+    assert there == ["brand", "categories", "color"]
+    assert synced.runtime().setup(confirm=declared("size"))["applied"]
+    assert set(synced.content()["products"]["settings"]["attributesForFaceting"]) == {
+        *(*there, "size"),
+        "filterOnly(algosync.price_band)",
+        "filterOnly(algosync.boosts)",
+    }

@@ -303,7 +303,8 @@ def test_a_task_that_is_not_published_holds_up_neither_other_indices_nor_the_nex
     again = on.sync()
     assert again["pushed"]["operations"] == 0
     assert sum(naps) < 40
-    assert again["plan"]["under_way"] == first["pushed"]["waiting"]
+    assert again["plan"]["under_way"] == again["pushed"]["waiting"] == first["pushed"]["waiting"]
+    assert datetime.fromisoformat(again["pushed"]["again"]) == on.now + timedelta(minutes=1)
     on.algolia.faults.clear()
     assert on.sync()["plan"]["operations"] == 0
     assert on.content() == synced_content

@@ -19,6 +19,7 @@ import pytest
 
 from algosync.errors import AlgosyncError, BrakeError, ConfigError
 from algosync.experience.strategy import arm_of
+from algosync.operate.webhooks import KEPT, NOBODY_AFTER
 from algosync.runtime.opening import Opening
 from algosync.runtime.telling import sending, tell
 from algosync.settings.answers import rollout
@@ -321,6 +322,20 @@ def test_a_service_sends_beside_its_jobs(small, crm, monkeypatch):
         tell(opening, state, failed("push", ConfigError("wrong"), small.now))
         assert arrived.wait(30)
     assert crm.bodies()[0]["data"] == {"command": "push", "error": "wrong", "advice": "stop"}
+
+
+def test_letters_do_not_outlive_the_last_webhook(small, crm):
+    crm.status = 500
+    listen(small, crm, "entered:segment2")
+    small.sync()
+    small.configure(webhooks=[])
+    small.now += NOBODY_AFTER + timedelta(hours=1)
+    small.sync()
+    (left,) = small.runtime().status()["webhooks"]
+    assert (left["configured"], left["waiting"], left["given_up"]) == (False, 0, 3)
+    small.now += KEPT + timedelta(hours=1)
+    small.sync()
+    assert small.runtime().status()["webhooks"] == []
 
 
 def test_a_dry_run_tells_nobody(small, crm):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,16 +12,22 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from structlog.contextvars import get_contextvars
 
 from algosync.mock.faults import Faults
 from algosync.runtime.clock import system_clock
+from algosync.runtime.metrics import Metrics
 from algosync.runtime.pushing import sync
 from algosync.runtime.reading import catalog_read, pulled, rebuilt
 from algosync.runtime.serving import open_api
-from algosync.runtime.working import jobs
+from algosync.runtime.stopping import Stopping
+from algosync.runtime.watching import Watch
+from algosync.runtime.working import Worker, jobs
 from algosync.scheduler import due_at
 from algosync.settings.load import load
+from algosync.stores.certificates import last_certificate
 from algosync.stores.jobs import JOBS as JOBS_ALL
+from algosync.stores.runs import last_runs
 from algosync.sync.cycle import Fresh
 
 from .conftest import ALGOSYNC, PRODUCTS
@@ -118,6 +125,12 @@ def opening(shop):
     return shop.runtime()._opening
 
 
+def metered(watch):
+    """The page of metrics."""
+    lines = (line.rpartition(" ") for line in watch.metrics().decode().splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines}
+
+
 def asked(shop, *operations):
     return [r.path for r in shop.algolia.requests if r.path.rsplit("/", 1)[-1] in operations]
 
@@ -143,6 +156,7 @@ def test_the_jobs_together_do_what_a_sync_does_and_then_nothing(fresh, synced_co
     fresh.now = system_clock()
     status = fresh.runtime().status(due_at)["service"]
     assert status["problems"] == []
+    assert set(status["served"]["ages_s"].values()) == {0.0}  # of data of the past the last event is the present
     assert {name: job["outcome"] for name, job in status["jobs"].items()} == dict.fromkeys(JOBS, "done")
     assert all(job["due"] > job["started_at"] for job in status["jobs"].values())
     told = fresh.command("runs", "--limit", "1")
@@ -199,6 +213,7 @@ def test_events_are_pulled_while_algolia_is_down(synced):
     synced.events([{"at": "2026-11-19T10:00:00Z", "who": "looker", "what": "view", "product": "book-1"}])
     synced.algolia.faults.add("*:500")
     assert pulled(opening(synced), Fresh(catalog=False))["events"]["accepted"] == 1
+    assert "run" not in get_contextvars()  # what is logged from now on is no run's
 
 
 def test_every_job_of_the_schedule_is_done(synced):
@@ -225,6 +240,41 @@ def test_readiness_and_metrics_of_a_running_worker(quiet):
         assert "algosync_snapshot_generation 1.0" in page
         assert "reader-1" not in page
         assert running.end() == 0
+
+
+def test_the_verify_job_leaves_a_certificate_and_metrics_that_agree_with_it(fresh):
+    fresh.sync()
+    with fresh.client("mock-admin") as client:
+        lost = [{"action": "deleteObject", "body": {"objectID": f"segment-{name}"}} for name in ("phones", "segment2")]
+        edit = {"objectID": "book-1", "algosync": {**fresh.ours("book-1"), "related": []}}  # its `v` as it was
+        requests = [{"action": "partialUpdateObjectNoCreate", "body": edit}]
+        client.wait("algosync_payloads", client.batch("algosync_payloads", json.dumps({"requests": lost}).encode(), 2))
+        client.wait("products", client.batch("products", json.dumps({"requests": requests}).encode(), 1))
+    before = fresh.content()
+
+    metrics = Metrics()
+    settings = load(fresh.config)
+    with Worker(settings, fresh.folder, Stopping(1), told=[metrics.ended], clock=lambda: fresh.now) as made:
+        watch = Watch(made, metrics, due_at)
+        assert math.isnan(metered(watch)["algosync_drift_share_at_most"])
+        with made.leading(0):
+            ended = made.run("verify")
+        page = metered(watch)
+        kept = last_certificate(made.state)
+        (run,) = last_runs(made.state, 1)
+
+    assert (ended.outcome, ended.run, run.command) == ("done", run.number, "verify")
+    assert fresh.content() == before  # a job looks, and repairs nothing
+    assert kept == ended.report
+    assert kept["found"] == {"missing": 2, "changed": 1, "stale": 0, "unrecorded": 0, "foreign": 0}
+    assert (kept["known"], kept["looked"], kept["wrong"], kept["wrong_share_at_most"]) == (27, 27, 3, round(3 / 27, 6))
+    assert (kept["mode"], kept["repair"]["operations"], kept["repaired"]) == ("full", 3, False)
+    assert {finding: page[f'algosync_drift_objects{{finding="{finding}"}}'] for finding in kept["found"]} == kept[
+        "found"
+    ]
+    assert page["algosync_drift_share_at_most"] == kept["wrong_share_at_most"]
+    assert page["algosync_verified_timestamp_seconds"] == fresh.now.timestamp()
+    assert page['algosync_job_runs_total{job="verify",outcome="done"}'] == 1
 
 
 def test_one_that_is_killed_in_the_middle_of_a_push_is_followed_by_another(fresh, gate, synced_content):

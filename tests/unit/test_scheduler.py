@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from algosync import scheduler
 from algosync.errors import ConfigError
+from algosync.runtime.working import Ended
 from algosync.scheduler import Timetable, due_at
 from algosync.settings.service import ScheduleSettings
 from algosync.stores.jobs import LastRun
@@ -58,7 +59,9 @@ class Table:
     def run(self, name):
         self.ran.append((name, round((self.clock.moment - MONDAY) / MINUTE)))
         answer = self.answers.get(name)
-        return answer() if callable(answer) else answer
+        again_in_s, waits = (answer and answer()) or (None, True)
+        times = {"started_at": MONDAY, "finished_at": MONDAY}
+        return Ended(name=name, **times, outcome="done", again_in_s=again_in_s, waits=waits)
 
     def until(self, moment):
         """Drives it as the worker does, with a clock that jumps to the next moment at which something is due."""
@@ -88,10 +91,54 @@ def test_what_was_missed_while_a_job_took_long_is_made_up_for_by_one_run(clock):
 
 
 def test_a_job_that_asks_for_it_is_run_again_sooner_or_later_than_planned(clock):
-    pauses = iter([30.0, None, 3600.0])
+    pauses = iter([(30.0, True), None, (3600.0, True)])
     table = Table(clock, schedule(pull="every 5 minutes"), answers={"pull": lambda: next(pauses, None)})
     table.until(MONDAY + 70 * MINUTE)
     assert [minute for _, minute in table.ran] == [0, 0, 6, 66]
+
+
+def test_one_that_may_go_on_is_run_when_it_is_due_if_that_is_sooner(clock):
+    pauses = iter([(120.0, False), (3600.0, False)])
+    table = Table(clock, schedule(push="every 5 minutes"), answers={"push": lambda: next(pauses, None)})
+    table.until(MONDAY + 12 * MINUTE)
+    assert [minute for _, minute in table.ran] == [0, 2, 7, 12]
+
+
+AUTUMN = datetime(2026, 10, 25, tzinfo=UTC)
+"""In Berlin 02:00 the first time; an hour later it is 02:00 again."""
+
+
+@pytest.mark.parametrize("times", ["every 5 minutes", "*/5 * * * *"])
+@pytest.mark.parametrize("jitter", [0, 10])
+def test_an_hour_that_comes_twice_holds_nothing_up(clock, times, jitter):
+    clock.moment = AUTUMN - 10 * MINUTE
+    table = Table(clock, schedule(push=times, timezone="Europe/Berlin", jitter_seconds=jitter))
+    at = [
+        AUTUMN + (minute - round((AUTUMN - MONDAY) / MINUTE)) * MINUTE for _, minute in table.until(AUTUMN + 3 * HOUR)
+    ]
+    assert at[-1] > AUTUMN + 3 * HOUR - 6 * MINUTE
+    assert all(3 * MINUTE < later - earlier < 7 * MINUTE for earlier, later in pairwise(at))
+
+
+@pytest.mark.parametrize(("day", "runs"), [(datetime(2026, 3, 29, tzinfo=UTC), 1), (AUTUMN, 2)])
+def test_a_time_of_day_that_the_clock_skips_or_repeats_comes_all_the_same(clock, day, runs):
+    clock.moment = day - 12 * HOUR
+    ran = Table(clock, schedule(related="30 2 * * *", timezone="Europe/Berlin")).until(day + 12 * HOUR)
+    assert len(ran) == runs
+
+
+def test_a_clock_that_is_put_back_is_noticed(clock):
+    table = Table(clock, schedule(pull="every 5 minutes"))
+    table.until(MONDAY + HOUR)
+    clock.moment -= MINUTE / 2  # as it is set right now and then
+    assert not table.made.is_outdated
+    clock.moment -= HOUR
+    assert table.made.is_outdated
+
+
+@pytest.mark.parametrize("times", ["every 5 minutes", "30 3 * * *"])
+def test_a_run_of_the_future_was_told_by_a_wrong_clock_and_is_made_up_for_at_once(times):
+    assert due_at(schedule(pull=times), ended("pull", MONDAY + 400 * DAY), MONDAY) == {"pull": MONDAY}
 
 
 def test_one_that_raises_does_not_stay_in_turn(clock):

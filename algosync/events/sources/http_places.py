@@ -141,13 +141,14 @@ def with_parameters(url: str, parameters: Mapping[str, Value]) -> str:
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
-def within(url: str, base: str) -> str | None:
-    """Return path and query of a URL, which may be relative to `base`; None where another server is meant.
+def within(url: str, base: str, at: str | None = None) -> str | None:
+    """Return path and query of a URL; None where another server is meant than that of `base`, or none at all.
 
-    A key must not go there. Behind a proxy that ends TLS, servers often call themselves http: that is no other.
+    It may be relative to where it was told, `at`, or else to `base`. A key must not go elsewhere. Behind a proxy that
+    ends TLS, servers often call themselves http: that is no other.
     """
     try:
-        whole = urljoin(base, url.strip())
+        whole = urljoin(base if at is None else at, url.strip())
         scheme, host, port = origin(whole)
         mine = origin(base)
     except ValueError:

@@ -182,7 +182,7 @@ class Reading:
         """Where the next page is; None at another server."""
         if self._paging.by == "token":
             return told
-        return within(urljoin(self._url(), told), self._walk.base)
+        return within(told, self._walk.base, self._url())
 
     def _page(self) -> Page:
         self._asked.add(self._at)

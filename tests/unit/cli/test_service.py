@@ -83,6 +83,13 @@ def test_what_else_there_is_to_know_of_the_service(capsys, more, expected):
     assert expected in said(capsys, **more)
 
 
+def test_erasures_that_are_not_at_their_end_are_shown(capsys):
+    service.erasures([{"erasure": "1a-[x]", "status": "pending"}, {"erasure": "2b", "status": "unfinished"}])
+    out = capsys.readouterr().out
+    assert "erasure 1a-[x]: Algolia still deletes; algosync forget --pending" in out
+    assert "erasure 2b: it broke off" in out
+
+
 def test_runs_in_a_table(capsys):
     service.runs({"runs": [RUN, {**RUN, "number": 6, "outcome": "shop: gone", "seconds": None, "read": None}]})
     out = capsys.readouterr().out

@@ -160,6 +160,14 @@ def test_a_redirect_on_the_same_server_is_followed(api):
     assert api.asked[1] == "/v2/events"
 
 
+@pytest.mark.parametrize("told", ["http://[::1", "http://shop.example:port/", "//[/events"])
+def test_what_is_no_address_leads_nowhere(api, told):
+    api.told = [page(1, next_=told)]
+    found, _, error = read(source(api))
+    assert found == [1]
+    assert "the next page is said to be at another server" in str(error)
+
+
 def test_the_key_goes_to_no_other_server(api, answering):
     seen = []
 

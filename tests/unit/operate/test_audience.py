@@ -77,6 +77,21 @@ def test_the_rows_of_a_table_are_all_equally_wide(shelf):
     assert None not in rows[0]
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_liking_is_a_formula_to_a_spreadsheet_and_jsonl_holds_it_as_it_is(shelf, anna, sign):
+    value, name = f'{sign}HYPERLINK("https://evil.example")', "-Tkn=/+_"
+    doc = {**anna, "person": name, "affinities": {f"{sign}facet": {value: 7, "plain = 1": 3}}}
+    entered = [Change(person=name, segment="books", why="")]
+    Snapshot(shelf).publish(Delta(people={name: doc}, tokens={}, entered=entered, as_of=NOW.isoformat()))
+    _, text = exported(shelf, "csv")
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["userToken"] == name  # which stays what it is elsewhere: its signs make no formula that does anything
+    assert (row["affinity_1_facet"], row["affinity_1_value"]) == (f"'{sign}facet", f"'{value}")
+    assert row["affinity_2_value"] == "plain = 1"
+    (line,) = exported(shelf, "jsonl")[1].splitlines()
+    assert json.loads(line)["affinities"][0] == {"facet": f"{sign}facet", "value": value, "score": 7}
+
+
 def test_whoever_may_not_be_named_is_counted_alone(shelf):
     counts, text = exported(shelf, "csv", top=0, refused={"anna", "cleo"})
     assert text.splitlines() == [

@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, select
 
+from algosync.errors import StoreError
 from algosync.events.log import EventLog
-from algosync.operate.erasing import erase_mentions, quarantined
+from algosync.operate.erasing import erase_mentions, quarantined, unfinished
 from algosync.operate.search import Names
 from algosync.operate.whose import Shelves, whose
 from algosync.stores import tables
+from algosync.stores.erase import compact
 from algosync.stores.orders import give
+from algosync.stores.settings_kept import keep_settings, settings_at
 from algosync.stores.snapshot import Delta, Snapshot
-from tests.unit.operate.test_laws import pull, shop
+from algosync.stores.tombstones import Tombstones
+from algosync.sync.results import Results
+from tests.unit.operate.test_laws import forget, pull, shop, told
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -105,3 +110,75 @@ def test_what_sources_make_of_a_name_is_that_person_too(held):
     assert one.person == "customer-7"
     assert set(one.names) == {"customer-7", "hashed-name", "anna@example.org"}
     assert one.events.num_rows == 2
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Tombstones, "bury"), (Results, "forget")])
+def test_nothing_leaves_the_log_before_what_goes_by_it_is_done(held, monkeypatch, kind, name):
+    hers = [row("family-pad", f"2026-11-20T10:0{n}:00Z", customer="anna-1" if n == 1 else None) for n in (1, 2, 3)]
+    pull(held, [*hers, row("family-pad", "2026-11-21T10:00:00Z", customer="ben-22")], 0)
+    before, done = told(held), getattr(kind, name)
+
+    def failing(*given):
+        monkeypatch.setattr(kind, name, done)
+        raise StoreError("no space left on the device")
+
+    monkeypatch.setattr(kind, name, failing)
+    broken = forget(held, "anna-1")
+    assert (broken["status"], broken["proof"]) == ("unfinished", None)
+    assert told(held) == before
+    assert forget(held, "anna-1")["status"] == "done"
+    assert len(told(held)) == 1
+    pull(held, hers, 1)  # read again, what was anonymous on the pad that others use too stays away as well
+    assert len(told(held)) == 1
+
+
+def test_settings_of_past_runs_that_name_her_do_not_any_more(held):
+    pull(held, [row("anna-1")], 0)
+    kept = keep_settings(held.state, {"events": {"ignore": {"user_tokens": ["anna-1", "staff-*"]}}}, NOW)
+    receipt = forget(held, "anna-1")
+    assert (receipt["status"], receipt["proof"]["clean"]) == ("done", True)
+    assert "settings" in str(receipt["not_erased"])
+    found = settings_at(held.state, NOW)
+    assert (found.digest, found.document["events"]["ignore"]["user_tokens"][1]) == (kept, "staff-*")
+
+
+def test_files_that_could_not_be_emptied_are_gone_on_with(held, monkeypatch):
+    def read_by_somebody(_):
+        monkeypatch.setattr("algosync.operate.forget.compact", compact)
+        raise StoreError("somebody reads it")
+
+    pull(held, [row("anna-1")], 0)
+    monkeypatch.setattr("algosync.operate.forget.compact", read_by_somebody)
+    assert forget(held, "anna-1")["status"] == "unfinished"
+    ((number, _),) = unfinished(held.state)
+    receipt = forget(held, "anna-1")
+    assert (receipt["erasure"], receipt["status"], receipt["proof"]["clean"]) == (number, "done", True)
+    assert not unfinished(held.state)
+    assert not [path for path in held.directory.rglob("*") if path.is_file() and b"anna-1" in path.read_bytes()]
+
+
+def test_somebody_of_many_devices_is_forgotten_too(held):
+    """A browser that keeps no cookie for longer than a week makes fifty a year."""
+    devices = [f"device-number-{number:04d}" for number in range(300)]
+    pull(held, [row(device, customer="anna-1") for device in devices], 0)
+    with held.state.write() as connection:
+        note = f"{devices[0]} was seen before {devices[-1]}"
+        connection.execute(insert(tables.runs).values(command="sync", started_at="x", outcome=note, report="{}"))
+    receipt = forget(held, "anna-1")
+    assert (receipt["status"], len(receipt["tokens"]), receipt["proof"]["clean"]) == ("done", 301, True)
+    (mentions,) = [step for step in receipt["steps"] if step["step"] == "mentions"]
+    assert mentions["texts"] == 1
+
+
+def test_a_name_that_is_a_word_of_ours_takes_nothing_else_with_it(held):
+    pull(held, [row("verify"), row("phone-a", customer="verify")], 0)
+    with held.state.write() as connection:
+        connection.execute(insert(tables.jobs).values(name="verify", started_at="x"))
+        connection.execute(insert(tables.runs).values(command="verify", started_at="x", outcome="done", report="{}"))
+    keep_settings(held.state, {"schedule": {"verify": "off"}}, NOW)
+    receipt = forget(held, "verify")
+    assert (receipt["status"], receipt["tokens"], told(held)) == ("done", ["verify", "phone-a"], [])
+    assert settings_at(held.state, NOW).document == {"schedule": {"verify": "off"}}
+    with held.state.read() as connection:
+        assert connection.scalar(select(tables.runs.c.command)) == "verify"
+        assert connection.scalar(select(tables.jobs.c.name)) == "verify"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from algosync.operate.drift import KINDS
 from algosync.runtime.metrics import REASONS, Metrics
 from algosync.runtime.vitals import Vitals, problems, service_document
 from algosync.runtime.working import Ended
@@ -19,6 +21,7 @@ HOUR = timedelta(hours=1)
 SHOP = {"algolia": {"app_id": "APP", "indices": [{"name": "products"}]}}
 WELL = Vitals(
     at=NOON,
+    present=NOON,
     jobs={"push": LastRun(name="push", started_at=NOON - HOUR / 4, finished_at=NOON - HOUR / 5, outcome="done")},
     newest={"shop": NOON - HOUR},
     rejected=(),
@@ -41,6 +44,7 @@ def told(due=(), settings=None, **more):
 def test_one_that_does_its_work_has_none():
     assert told() == []
     assert told(due={"push": NOON - HOUR / 2, "verify": NOON + HOUR}) == []
+    assert told(due={"push": NOON + 9 * HOUR}, pushed_at=NOON - 15 * HOUR) == []  # it is pushed once a day
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,8 @@ def test_the_document_of_a_job():
     }
     assert found["jobs"]["verify"]["outcome"] is None
     assert found["served"]["ages_s"] == {"related": 1800.0}
+    past = service_document(replace(WELL, present=NOON - HOUR / 4), {})
+    assert past["served"]["ages_s"] == {"related": 900.0}
 
 
 def page(metrics, **more):
@@ -140,6 +146,32 @@ def test_how_the_service_is_shows_in_its_metrics():
     assert found['algosync_drift_objects{finding="missing"}'] == 3
     assert found["algosync_drift_share_at_most"] == 0.25
     assert found["algosync_snapshot_generation"] == 4
+
+
+def certificate(at, share, **found):
+    return {"at": at.isoformat(), "wrong_share_at_most": share, "found": {**dict.fromkeys(KINDS, 0), **found}}
+
+
+def drift(found):
+    return {name: value for name, value in found.items() if "drift" in name or "verified" in name}
+
+
+def test_what_the_last_certificate_says_is_a_metric_and_what_one_before_it_said_is_not():
+    metrics = Metrics()
+    before = drift(page(metrics))
+    assert before.keys() == {"algosync_drift_share_at_most", "algosync_verified_timestamp_seconds"}
+    assert math.isnan(before["algosync_drift_share_at_most"])  # nobody has looked: that is not 0
+    assert before["algosync_verified_timestamp_seconds"] == 0
+    page(metrics, certificate=certificate(NOON - HOUR, 0.25, missing=3, changed=1, foreign=2))
+    assert drift(page(metrics, certificate=certificate(NOON, 0.0, unrecorded=5))) == {
+        'algosync_drift_objects{finding="missing"}': 0,
+        'algosync_drift_objects{finding="changed"}': 0,
+        'algosync_drift_objects{finding="stale"}': 0,
+        'algosync_drift_objects{finding="unrecorded"}': 5,
+        'algosync_drift_objects{finding="foreign"}': 0,
+        "algosync_drift_share_at_most": 0,
+        "algosync_verified_timestamp_seconds": NOON.timestamp(),
+    }
 
 
 def test_reasons_of_rejection_are_bounded_and_go_when_they_are_gone():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
 import structlog
 from sqlalchemy import text
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
 from algosync import scheduler
@@ -48,10 +50,11 @@ class Jobs:
     def of(self, name):
         def job():
             self.now += timedelta(seconds=2)
-            bind_contextvars(run=7)
+            self.opening.run = 7
             error = self.do.get(name)
             if callable(error):
-                return error()
+                with bound_contextvars(run=7):
+                    return error()
             if error is not None:
                 raise error
             return {"seconds": {"pull": 1.5}}
@@ -62,7 +65,12 @@ class Jobs:
 @pytest.fixture
 def jobs(monkeypatch):
     made = Jobs()
-    monkeypatch.setattr(working, "jobs", lambda _: {name: made.of(name) for name in ("pull", "push")})
+
+    def replaced(opening):
+        made.opening = opening
+        return {name: made.of(name) for name in ("pull", "push")}
+
+    monkeypatch.setattr(working, "jobs", replaced)
     return made
 
 
@@ -113,6 +121,13 @@ def test_no_pause_is_shorter_than_the_other_side_asked_for(worker, jobs):
     jobs.do["push"] = AlgoliaUnavailableError("too many requests", retry_after_s=3600)
     with worker.leading(0):
         assert worker.run("push").again_in_s == 3600
+
+
+@pytest.mark.parametrize("told", [1e15, float("inf")])
+def test_nobody_makes_it_wait_longer_than_a_day(worker, jobs, told):
+    jobs.do["pull"] = SourceError("not now", retry_after_s=told)
+    with worker.leading(0):
+        assert worker.run("pull").again_in_s == 86_400
 
 
 @pytest.mark.parametrize(
@@ -168,12 +183,16 @@ def test_log_lines_of_a_job_bear_its_name_and_the_number_of_its_run(worker, jobs
 
 
 def test_a_push_that_was_cut_short_goes_on_when_it_can(worker, jobs):
-    def cut(minutes):
-        return lambda: {"pushed": {"again": (jobs.now + minutes * MINUTE).isoformat()}}
+    def cut(minutes, stopped=None):
+        return lambda: {"pushed": {"again": (jobs.now + minutes * MINUTE).isoformat(), "stopped": stopped}}
 
     with worker.leading(0):
-        jobs.do["push"] = cut(10)
-        assert worker.run("push").again_in_s == 600
+        jobs.do["push"] = cut(10, "too many requests")
+        asked = worker.run("push")
+        assert (asked.again_in_s, asked.waits) == (600, True)
+        jobs.do["push"] = cut(10)  # a budget is spent, and profiles are made all the same
+        bounded = worker.run("push")
+        assert (bounded.again_in_s, bounded.waits) == (600, False)
         jobs.do["push"] = cut(0)
         assert worker.run("push").again_in_s is None  # the schedule says when
 
@@ -199,7 +218,7 @@ def test_a_job_breaks_off_at_its_next_step_when_leadership_is_lost(worker, jobs)
     reached = []
 
     def two_steps():
-        steps = working._Steps(worker._go_on)
+        steps = working._Steps(worker._go_on, worker.stopping)
         with steps.stage("first") as advance:
             reached.append("first")
             worker._lead.lost.set()
@@ -216,7 +235,7 @@ def test_a_job_breaks_off_at_its_next_step_when_leadership_is_lost(worker, jobs)
 
 def test_a_job_breaks_off_at_its_next_step_when_it_is_told_to_end(worker, jobs):
     def two_steps():
-        steps = working._Steps(worker._go_on)
+        steps = working._Steps(worker._go_on, worker.stopping)
         with steps.stage("first"):
             worker.stopping.asked.set()
         with steps.stage("second"):
@@ -225,6 +244,20 @@ def test_a_job_breaks_off_at_its_next_step_when_it_is_told_to_end(worker, jobs):
     jobs.do["push"] = two_steps
     with worker.leading(0):
         assert worker.run("push").outcome == "stopped"
+
+
+def test_a_step_that_is_rolled_back_has_not_failed_whatever_a_library_says(worker, jobs):
+    def query():
+        with working._Steps(worker._go_on, worker.stopping).stage("first"):
+            with suppress(StoppedError):
+                signal.raise_signal(signal.SIGALRM)  # what the timer sends
+            raise RuntimeError("Query interrupted")  # what DuckDB makes of it
+
+    jobs.do["push"] = query
+    with worker.stopping.heeding(), worker.leading(0):
+        ended = worker.run("push")
+    assert (ended.outcome, ended.again_in_s) == ("stopped", None)
+    assert "rolled back" in ended.error
 
 
 def test_once_does_what_is_due_or_what_is_named_and_nothing_while_another_leads(worker, jobs, tmp_path):

@@ -119,6 +119,13 @@ def test_a_receiver_rests_until_it_answers_or_somebody_retries(outbox):
     assert outbox.rest("erp") is None
 
 
+def test_to_retry_one_receiver_leaves_another_alone_whose_name_begins_with_its(outbox):
+    for name in ("crm", "crm_two"):
+        outbox.let_rest(name, Rest(failures=1, until=NOW, error="no"), NOW)
+    outbox.retry(NOW, target="crm")
+    assert (outbox.rest("crm"), outbox.rest("crm_two").error) == (None, "no")
+
+
 def test_letters_for_nobody_and_old_ones_are_given_up(outbox):
     outbox.put([letter(1), letter(2, target="gone"), letter(3, target="gone", created_at=NOW + HOUR)])
     assert outbox.abandon(["crm"], NOW + HOUR, NOW) == 1

@@ -62,6 +62,20 @@ def test_all_names_of_an_erasure_are_lifted_by_any_of_them(book):
     assert book.forgotten().among(["anna", "phone"]) == {"anna": None, "phone": later}
 
 
+def test_whoever_is_forgotten_twice_returns_with_all_of_her_names(book):
+    book.bury("e1", ["anna", "phone"], [event_name(1, 2)], NOW)
+    book.bury("e2", ["anna", "tablet"], [], NOW)  # by then nothing links the phone to her any more
+    book.bury("e3", ["ben"], [], NOW)
+    later = NOW + timedelta(days=3)
+    assert book.lift("tablet", later) == 3
+    assert book.forgotten().among(["anna", "phone", "tablet", "ben"]) == {
+        "anna": later,
+        "phone": later,
+        "tablet": later,
+        "ben": None,
+    }
+
+
 def test_another_key_or_none_is_refused_since_it_would_find_nobody(opened, book):
     Tombstones(opened, None)  # nobody was forgotten yet
     book.bury("e1", ["anna"], [], NOW)

@@ -494,6 +494,21 @@ class Scripted:
         return 0.0
 
 
+@pytest.mark.parametrize("bad", [range(25), range(100, 125), range(140, 200), range(0, 200, 4)])
+def test_however_many_neighbours_are_refused_the_rest_arrives(make, bad):
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    tables.metadata.create_all(engine)
+    ledger = Ledger(engine, Target(app_id="APP"))
+    desired = [make("segments", f"s{n:03d}") for n in range(200)]
+    client = Scripted({f"s{n:03d}" for n in bad}, named=False)
+
+    done = push(plan(desired, There(observed={})), client, ledger, now=lambda: AT)
+
+    assert {f.object_id for f in done.failed} == client.bad == {r.object_id for r in ledger.refusals.listed()}
+    assert len(client.held) == 200 - len(bad)
+    engine.dispose()
+
+
 @given(bad=st.sets(st.integers(0, 199), max_size=8), named=st.booleans(), records=st.integers(2, 200))
 @settings(max_examples=25)
 def test_whatever_is_refused_the_rest_arrives_at_a_bounded_price(make, bad, named, records):
