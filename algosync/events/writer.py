@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
 import duckdb
@@ -30,6 +28,7 @@ from algosync.events.reading import alone, hold, release
 from algosync.events.schema import ITEMS, LOG
 from algosync.events.segments import Segment, remove_orphans, scan
 from algosync.stores import tables
+from algosync.stores.scratch import Scratch
 from algosync.stores.state import State, memory_state
 
 
@@ -254,15 +253,15 @@ class ScratchWriter(_Writer):
 
     def __init__(self, state: State) -> None:
         self._reading = hold(state.directory)
-        self._place = TemporaryDirectory(prefix="algosync-")
-        self._scratch = memory_state(Path(self._place.name))
+        self._place = Scratch()
+        self._scratch = memory_state(self._place.path)
         super().__init__(EventLog(state, self._scratch), self._scratch)
 
     def close(self) -> None:
         """Remove the scratch place."""
         super().close()
         self._scratch.close()
-        self._place.cleanup()
+        self._place.close()
         release(self._reading)
 
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ibis
@@ -29,6 +28,7 @@ from algosync.settings.kept import kept_document
 from algosync.settings.models import Settings
 from algosync.settings.shop import shop_rules
 from algosync.stores.runs import Run, begin_run, note_run
+from algosync.stores.scratch import Scratch
 from algosync.stores.settings_kept import keep_settings
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.state import STATE, Book, State, open_state
@@ -168,9 +168,9 @@ class Opening:
         """The analytics engine, in memory; what does not fit there spills into a folder that goes with it."""
         # No extension may be fetched from elsewhere; and without ICU every time is UTC, whatever the machine's zone.
         offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        with TemporaryDirectory(prefix="algosync-") as spill:
+        with Scratch() as spill:
             backend = ibis.duckdb.connect(
-                memory_limit=self.settings.state.memory_limit, temp_directory=spill, **offline
+                memory_limit=self.settings.state.memory_limit, temp_directory=str(spill.path), **offline
             )
             try:
                 yield backend

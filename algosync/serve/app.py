@@ -65,13 +65,22 @@ class _Direct:
 
     Args:
         app: The layers, and the framework's application with the same route for whatever is no POST.
+        ours: Says no.
         metered: The layer that counts.
         look: The layer that looks for a key that nobody should hold; None where there is no such key.
         answer: The handler.
     """
 
-    def __init__(self, app: refusals.Guarded, metered: Metered, look: ParentKeyLook | None, answer: Answering) -> None:
+    def __init__(
+        self,
+        app: refusals.Guarded,
+        ours: refusals.Refusals,
+        metered: Metered,
+        look: ParentKeyLook | None,
+        answer: Answering,
+    ) -> None:
         self._app = app
+        self._ours = ours
         self._metered = metered
         self._look = look
         self._answer = answer
@@ -88,7 +97,7 @@ class _Direct:
                 self._look.look(scope)
             response = await self._answer(scope, receive, now)
         except AlgosyncError as error:
-            response = refusals.of_error(error)
+            response = self._ours.answer(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not reach the client
             self._app.wonder(error, scope)
             response = refusals.unexpected()
@@ -99,9 +108,13 @@ class _Direct:
 def make_app(parts: Parts) -> ASGIApp:
     """The application."""
     answer = experience(parts.door, parts.desk)
+    ours = refusals.Refusals()
 
     async def asked(request: Request) -> Any:
         return await answer(request.scope, request.receive, parts.door.clock())
+
+    def refused(_request: Request, error: Exception) -> Response:
+        return ours.answer(cast("AlgosyncError", error))
 
     routes: list[BaseRoute] = [
         Route(_EXPERIENCE, asked, methods=["POST"]),
@@ -112,12 +125,12 @@ def make_app(parts: Parts) -> ASGIApp:
         *parts.routes,
     ]
     app = Starlette(
-        routes=routes, exception_handlers={AlgosyncError: _ours, HTTPException: _theirs, Exception: _nobodys}
+        routes=routes, exception_handlers={AlgosyncError: refused, HTTPException: _theirs, Exception: _nobodys}
     )
     app.router.redirect_slashes = False
     look = ParentKeyLook(app, parts.door.gate.secured) if parts.door.gate.secured.on else None
     metered = Metered(look or app, parts.door.limits, parts.door.clock)
-    direct = _Direct(refusals.Guarded(metered), metered, look, answer)
+    direct = _Direct(refusals.Guarded(metered), ours, metered, look, answer)
     if not parts.origins:
         return direct
     return CORSMiddleware(
@@ -128,10 +141,6 @@ def make_app(parts: Parts) -> ASGIApp:
         expose_headers=HEADERS_SHOWN,
         max_age=3600,
     )
-
-
-def _ours(_request: Request, error: Exception) -> Response:
-    return refusals.of_error(cast("AlgosyncError", error))
 
 
 def _theirs(request: Request, error: Exception) -> Response:

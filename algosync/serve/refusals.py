@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import orjson
 import structlog
@@ -22,6 +23,7 @@ JSON = "application/json"
 PRIVATE = {"cache-control": "private, no-store"}
 """Of what no cache may keep."""
 
+_SAID_FOR_S = 60.0
 _TOLD = {
     404: ("there is no such route", "See /openapi.json"),
     405: ("the route does not take this method", "See /openapi.json"),
@@ -42,7 +44,6 @@ def unexpected() -> Response:
 def of_error(error: AlgosyncError) -> Response:
     """One of our own errors."""
     if isinstance(error, StoreError):
-        structlog.get_logger("algosync.serve").error("the stored state cannot be used", error=str(error))
         hint = "Try again in a moment; the server's log says why"
         response = refusal(503, "what is known cannot be read or written now", where="state", hint=hint)
         response.headers["retry-after"] = "1"
@@ -55,6 +56,28 @@ def of_error(error: AlgosyncError) -> Response:
     if response.status_code == 408:
         response.headers["connection"] = "close"
     return response
+
+
+class Refusals:
+    """Our own errors, as they are answered and logged: a state that cannot be used fails all requests alike.
+
+    Args:
+        ticks: Seconds that pass.
+    """
+
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._ticks = ticks
+        self._said: dict[str, float] = {}
+
+    def answer(self, error: AlgosyncError) -> Response:
+        """The answer to the request that raised it; the same trouble of the state is logged once a minute at most."""
+        if isinstance(error, StoreError):
+            what, now = str(error), self._ticks()
+            self._said = {text: at for text, at in self._said.items() if now - at < _SAID_FOR_S}
+            if what not in self._said:
+                self._said[what] = now
+                structlog.get_logger("algosync.serve").error("the stored state cannot be used", error=what)
+        return of_error(error)
 
 
 def _status(error: AlgosyncError) -> int:
