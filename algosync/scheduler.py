@@ -6,6 +6,7 @@ missed, while another job took long or nobody led, are made up for by one.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +73,8 @@ def _do_what_is_due(worker: Worker, lead: Leadership) -> None:
             _logger.warning("the clock was put back; what is due is found anew")
             timetable = Timetable(schedule, worker.last(), worker.clock(), worker.run)
         if timetable.run_next():
+            # A job leaves much in cycles, and Python by itself looks for them 100 MB and dozens of jobs later.
+            gc.collect()
             continue
         seconds = timetable.look()
         worker.due = timetable.due()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -58,7 +60,7 @@ def worker(
         options = WorkerOptions(config=config, host=host, port=port, verbose=verbose)
         if not once:
             run_worker(options, render.document if json else _ready, _nothing if json else _told)
-            return
+            _leave()
         ended = run_once(options, [job.value for job in jobs or ()], _nothing if json else _told)
     except BusyError as error:
         render.error(error, json=json)
@@ -71,6 +73,13 @@ def worker(
         render.out.print("nothing is due")
     if any(run.outcome not in {"done", "skipped"} for run in ended):
         raise typer.Exit(1)
+
+
+def _leave() -> NoReturn:
+    """Everything is closed: to take down the interpreter as well may outlast the time that the service was given."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _ready(report: Mapping[str, Any]) -> None:

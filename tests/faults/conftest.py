@@ -9,6 +9,7 @@ import pytest
 from algosync.mock.server import MockServer
 
 from .driver import Zygote
+from .receiver import SECRET, Receiver, receiving
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +19,16 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     with Zygote(log) as made:
         yield made
     printed = log.read_text(encoding="utf-8")
-    assert not [key for key in ("mock-write", "mock-admin", "a secret of the shop's own") if key in printed]
+    assert not [key for key in ("mock-write", "mock-admin", "a secret of the shop's own", SECRET) if key in printed]
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[MockServer]:
     with MockServer() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as listening:
+        yield listening

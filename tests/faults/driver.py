@@ -25,6 +25,7 @@ class Ended:
         killed: Whether it was.
         done: Its report.
         failed: Its error; `action` is what the error advises.
+        hash: Of the plan that the brake stopped.
         seconds: Of processor time.
     """
 
@@ -33,6 +34,7 @@ class Ended:
     done: Mapping[str, Any] = field(default_factory=dict)
     failed: str | None = None
     action: str | None = None
+    hash: str | None = None
     seconds: float = 0.0
 
 
@@ -55,14 +57,21 @@ class Zygote:
             env={**os.environ, **ONE_THREAD, **(env or {})},
         )
 
-    def warm(self, config: Path, now: str) -> None:
-        """Does a sync in the zygote itself, so that its children find everything loaded."""
-        self._ask({"do": "warm", "config": str(config), "now": now})
+    def run(
+        self, do: str, config: Path, now: str, *, kill_at: int | None = None, here: bool = False, **given: Any
+    ) -> Ended:
+        """Runs a command to its end, or to the effect at which it is killed.
 
-    def run(self, do: str, config: Path, now: str, *, kill_at: int | None = None, **given: Any) -> Ended:
-        """Runs a command to its end, or to the effect at which it is killed."""
+        Args:
+            do: See zygote.py.
+            config: Of the shop.
+            now: What the clock says.
+            kill_at: The effect before which it is killed, from 1.
+            here: In the zygote itself, so that its children find everything loaded; of that no effects are known.
+            **given: With what.
+        """
         told = {"do": do, "config": str(config), "folder": str(config.parent), "now": now, "kill_at": kill_at}
-        answer = self._ask({**told, "with": given})
+        answer = self._ask({**told, "here": here, "with": given})
         if "broken" in answer:
             raise AssertionError(f"{do} broke off after {answer['effects'][-3:]}:\n{answer['broken']}")
         return Ended(
@@ -71,6 +80,7 @@ class Zygote:
             done=answer.get("done", {}),
             failed=answer.get("failed"),
             action=answer.get("action"),
+            hash=answer.get("hash"),
             seconds=answer["seconds"],
         )
 

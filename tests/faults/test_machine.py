@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from sqlalchemy import create_engine, text
 
 from algosync.mock.algolia import MockAlgolia
-from tests.e2e.conftest import NOW, VISITS
+from tests.e2e.conftest import NOW, SEGMENTS, VISITS
 
 from .shops import FOREIGN, furnished
 
@@ -42,6 +42,7 @@ class Machine(RuleBasedStateMachine):
         self.folder = Path(mkdtemp(prefix="machine-"))
         self.shop = furnished(self.folder, self.server)
         self.now, self.written, self.forgotten, self.theirs = NOW, [], set(), {}
+        self.segments = list(SEGMENTS)
         self.known = len((self.folder / "events.jsonl").read_bytes().splitlines())
 
     def _run(self, do, kill_at=None, **given):
@@ -97,16 +98,27 @@ class Machine(RuleBasedStateMachine):
         self._run("sync", kill_at=at)
         self.server.algolia.faults.clear()
 
-    @rule(who=st.sampled_from(PEOPLE[:3]), at=st.none() | st.integers(1, 30))
-    def somebody_is_forgotten(self, who, at):
-        if not any(visit["who"] == who for visit in self.written) or who in self.forgotten:
-            return
+    @rule(kept=st.sampled_from([["phones"], ["segment2"], ["phones", "segment2"]]))
+    def the_shop_defines_other_segments(self, kept):
+        self.segments = kept
+        self.shop.segments({name: SEGMENTS[name] for name in kept})
+
+    @precondition(lambda self: self._known())
+    @rule(place=st.integers(0, 2), at=st.none() | st.integers(1, 30))
+    def somebody_is_forgotten(self, place, at):
+        """And what she did comes in once more, some of it later than all before."""
+        who = self._known()[place % len(self._known())]
         self._run("sync")
         self._run("forget", kill_at=at, user=who)
         ended = self._run("forget", user=who)
         assert ended.failed is None, ended.failed
         assert ended.done["proof"]["clean"], ended.done["proof"]
         self.forgotten.add(who)
+        hers = [visit for visit in self.written if visit["who"] == who]
+        self._write([*hers, {**hers[-1], "at": "2026-11-21T10:00:00Z"}])
+
+    def _known(self):
+        return sorted({visit["who"] for visit in self.written} - {*self.forgotten, "denied-1"})
 
     @rule()
     def a_sync_comes_to_its_end(self):
@@ -121,6 +133,8 @@ class Machine(RuleBasedStateMachine):
         again = self._run("sync")
         assert again.done["pushed"]["operations"] == 0, again.done["plan"]
         assert self.shop.content() == before
+        found = self._run("verify").done["found"]
+        assert (found["missing"], found["changed"]) == (0, 0)
         self._hold(before)
 
     def _hold(self, content):
@@ -128,7 +142,7 @@ class Machine(RuleBasedStateMachine):
         payloads = content["algosync_payloads"]["records"]
         assert payloads["theirs"] == FOREIGN["records"][0]
         kept = content["products"]["rules"]
-        assert FOREIGN_RULE in str(kept)
+        assert FOREIGN_RULE in kept
         for name, note in self.theirs.items():
             assert content["products"]["records"][name].get("note", note) == note
         gone = {*self.forgotten, *(f"customer-{who}" for who in self.forgotten), "denied-1", "customer-denied-1"}
@@ -136,9 +150,13 @@ class Machine(RuleBasedStateMachine):
         members = self._rows("SELECT person FROM memberships WHERE left_at IS NULL", "snapshot")
         assert not {row[0] for row in (*people, *members)} & gone
         assert not [name for name in gone if name in str(payloads)]
-        ledger = self._rows("SELECT object_id FROM ledger WHERE family = 'profiles' AND hash IS NOT NULL")
-        profiles = {name for name in payloads if name != "theirs" and not name.startswith("segment-")}
-        assert {row[0] for row in ledger} == profiles
+        ours = {
+            ("segments" if name.startswith("segment-") else "profiles", name) for name in payloads.keys() - {"theirs"}
+        }
+        ours |= {("rules", name) for name in kept.keys() - {FOREIGN_RULE}}
+        ledger = self._rows("SELECT family, object_id FROM ledger WHERE family != 'related' AND hash IS NOT NULL")
+        assert {tuple(row) for row in ledger} == ours
+        assert {name for family, name in ours if family == "segments"} == {f"segment-{one}" for one in self.segments}
         unlike = {tuple(sorted((key, str(value)) for key, value in visit.items())) for visit in self.written}
         [[rows]] = self._rows("SELECT coalesce(sum(rows), 0) FROM segments WHERE kind = 'events'")
         assert rows <= self.known + len(unlike)
@@ -160,13 +178,13 @@ class Machine(RuleBasedStateMachine):
 
 def test_any_sequence_keeps_the_promises(zygote, server, tmp_path, pytestconfig):
     warm = furnished(tmp_path, server)
-    zygote.warm(warm.config, NOW.isoformat())
+    zygote.run("sync", warm.config, NOW.isoformat(), here=True)
     kind = type("MachineOfThisRun", (Machine,), {"zygote": zygote, "server": server})
     thorough = settings().max_examples >= 300
     run_state_machine_as_test(
         kind,
         settings=settings(
-            max_examples=60 if thorough else 4,
+            max_examples=60 if thorough else 2,
             stateful_step_count=20 if thorough else 6,
             deadline=None,
             derandomize=not thorough,
@@ -174,3 +192,17 @@ def test_any_sequence_keeps_the_promises(zygote, server, tmp_path, pytestconfig)
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_this_sequence_keeps_the_promises(zygote, server):
+    """A little of everything, whatever chance finds above."""
+    machine = type("MachineOfThisRun", (Machine,), {"zygote": zygote, "server": server})()
+    machine.opened()
+    machine.events_come("reader-3", 6, 2, True)
+    machine.a_sync_comes_to_its_end()
+    machine.events_come("caller-1", 6, 0, False)
+    machine.the_shop_defines_other_segments(["phones"])
+    machine.somebody_edits_an_index("change")
+    machine.a_sync_meets_a_fault("batch:1:503", None)
+    machine.somebody_is_forgotten(0, 9)
+    machine.teardown()

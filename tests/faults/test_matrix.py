@@ -1,4 +1,4 @@
-"""A part of the fault matrix: every step once on SQLite, a sample on PostgreSQL, every fault on either."""
+"""A small part of the fault matrix, of each scenario and under each fault; `make faults` runs the whole of it."""
 
 from __future__ import annotations
 
@@ -9,54 +9,51 @@ from functools import partial
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.conftest import copying_databases
+
 from .effects import Effects
 from .matrix import FAULTS, SCENARIOS, Bench, spread
 
 pytestmark = pytest.mark.e2e
 
-
-def _told(case):
-    return f"{case.fault}, killed before {case.step and case.step.name}: {case.differs}"
-
-
-@pytest.mark.parametrize("half", [0, 1])
-def test_every_step_of_a_first_sync(zygote, server, tmp_path, half):
-    """Each under no fault, or where answers are lost; the two halves together are all steps."""
-    bench = Bench(SCENARIOS["first"], tmp_path, server, zygote)
-    steps = spread(bench, ["none", "lost"])
-    cases = [bench.case(fault, step) for fault, step in steps[half::2]]
-    assert [_told(case) for case in cases if case.differs] == []
-    kinds = {step.name.split()[0] for _, step in steps}
-    assert {"commit", "request", "mkdir", "write", "half", "rename", "sync"} <= kinds
-    assert {case.operations for case in cases} == {bench.minimum}
+SAMPLE = {
+    "first": (["none", "unpublished"], 4),
+    "next": (["429", "truncated"], 4),
+    "webhooks": (["none"], 2),
+    "approve": (["500"], 2),
+    "worker": (["lost"], 1),
+    "repair": (["503", "oversize"], 4),
+    "forget": (["reset", "lost"], 4),
+}
+KINDS = {"commit", "request", "mkdir", "write", "half", "rename", "sync"}
 
 
-@pytest.mark.parametrize("scenario", ["next", "forget"])
-def test_every_fault(zygote, server, tmp_path, scenario):
-    """What is sent is killed under each fault; the rest of the way is that of a first sync."""
-    bench = Bench(SCENARIOS[scenario], tmp_path, server, zygote)
-    faults = FAULTS if scenario == "next" else ("none", "503", "lost")
-    cases = [bench.case(fault, None) for fault in faults]
-    writes = ("request POST", "request DELETE", "commit")
-    sending = [step for step in bench.steps("none") if step.name.startswith(writes)]
-    for place, step in enumerate(sending[::4]):
-        cases.append(bench.case("none", step) if place % 2 else _under(bench, step, place))
-    assert [_told(case) for case in cases if case.differs] == []
+def test_each_scenario_and_each_fault_is_in_the_sample():
+    assert SAMPLE.keys() == SCENARIOS.keys()
+    assert {fault for faults, _ in SAMPLE.values() for fault in faults} == FAULTS.keys()
 
 
-def _under(bench, step, place):
-    fault = ("lost", "503", "truncated")[place % 3]
-    there = {found.key: found for found in bench.steps(fault)}
-    return bench.case(fault, there[step.key]) if step.key in there else bench.case("none", step)
+def _sampled(bench, faults, number):
+    """So many cases, from all over the way; what ended otherwise than undisturbed."""
+    steps = spread(bench, faults)
+    cases = [bench.case(fault, step) for fault, step in steps[len(steps) // (2 * number) :: len(steps) // number]]
+    assert len(cases) >= number
+    return steps, [f"{case.fault}, killed before {case.step.name}: {case.differs}" for case in cases if case.differs]
 
 
-def test_on_postgresql(zygote, server, tmp_path, postgresql_server):
-    from tests.conftest import copying_databases
+@pytest.mark.parametrize("scenario", SAMPLE)
+def test_killed_and_run_again_it_ends_as_if_nothing_had_been(zygote, server, receiver, tmp_path, scenario):
+    bench = Bench(SCENARIOS[scenario], tmp_path, server, zygote, receiver=receiver)
+    steps, differ = _sampled(bench, *SAMPLE[scenario])
+    assert differ == []
+    if scenario == "first":
+        assert {step.name.split()[0] for _, step in steps} >= KINDS
 
-    bench = Bench(SCENARIOS["next"], tmp_path, server, zygote, copying_databases(postgresql_server))
-    steps = [step for step in bench.steps("lost") if step.name.startswith(("commit", "request POST"))]
-    cases = [bench.case("lost", step) for step in steps[::4]]
-    assert [_told(case) for case in cases if case.differs] == []
+
+def test_on_postgresql(zygote, server, receiver, tmp_path, postgresql_server):
+    databases = copying_databases(postgresql_server)
+    bench = Bench(SCENARIOS["repair"], tmp_path, server, zygote, databases, receiver=receiver)
+    assert _sampled(bench, ["lost"], 4)[1] == []
 
 
 def _in_a_child(folder, work, kill_at=None):

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +23,13 @@ time.sleep = lambda seconds: _sleep(min(seconds, 0.001))  # before anybody has k
 import orjson  # noqa: E402
 import sparse_dot_topn  # noqa: E402
 from ibis.backends.duckdb import Backend  # noqa: E402
+from ibis.backends.sql.compilers.duckdb import DuckDBCompiler  # noqa: E402
 
-from algosync.errors import AlgosyncError  # noqa: E402
+from algosync.errors import AlgosyncError, BrakeError  # noqa: E402
 from algosync.runtime.commands import Runtime  # noqa: E402
+from algosync.runtime.stopping import Stopping  # noqa: E402
+from algosync.runtime.working import Worker  # noqa: E402
+from algosync.scheduler import once  # noqa: E402
 from algosync.sync.stages import Silent  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -45,13 +49,18 @@ def single_threaded() -> None:
 
 def compile_once() -> None:
     """An expression equal to one that was compiled before gives the same SQL: it is most of what a tiny sync costs."""
-    compiled, backend = Backend.compile, Backend()
-    once = lru_cache(maxsize=None)(lambda op, limit: compiled(backend, op.to_expr(), limit=limit))
+    translated, compiled, backend = DuckDBCompiler.to_sqlglot, Backend.compile, Backend()
+    tree = lru_cache(maxsize=None)(lambda op, limit: translated(Backend.compiler, op.to_expr(), limit=limit))
+    words = lru_cache(maxsize=None)(lambda op, limit: compiled(backend, op.to_expr(), limit=limit))
 
-    def remembered(self: Backend, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
-        return compiled(self, expr, limit=limit, params=params, pretty=pretty) if params else once(expr.op(), limit)
+    def translating(self: DuckDBCompiler, expr: Any, *, limit: Any = None, params: Any = None) -> Any:
+        return translated(self, expr, limit=limit, params=params) if params else tree(expr.op(), limit)
 
-    Backend.compile, Backend.db_identity = remembered, "duckdb"  # type: ignore[method-assign, assignment]
+    def compiling(self: Backend, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
+        return compiled(self, expr, limit=limit, params=params, pretty=pretty) if params else words(expr.op(), limit)
+
+    DuckDBCompiler.to_sqlglot, Backend.compile = translating, compiling  # type: ignore[method-assign]
+    Backend.db_identity = "duckdb"  # type: ignore[assignment]
 
 
 def perform(told: dict[str, Any]) -> dict[str, Any]:
@@ -59,19 +68,46 @@ def perform(told: dict[str, Any]) -> dict[str, Any]:
     now = datetime.fromisoformat(told["now"])
     runtime = Runtime.open(Path(told["config"]), progress=Silent(), clock=lambda: now)
     try:
-        return {"done": COMMANDS[told["do"]](runtime, **told.get("with", {}))}
+        return COMMANDS[told["do"]](runtime, **told.get("with", {}))
     except AlgosyncError as error:
-        return {"failed": str(error), "action": error.action}
+        return {"failed": str(error), "action": error.action, "hash": getattr(error, "hash", None)}
+
+
+def approved(runtime: Runtime, hash: str) -> dict[str, Any]:  # noqa: A002
+    """What was approved is done; where it was begun before, the rest of it needs nobody's approval."""
+    try:
+        return runtime.sync(approve=hash).document()
+    except BrakeError:
+        return runtime.sync().document()
+
+
+def worked(runtime: Runtime, jobs: list[str]) -> dict[str, Any]:
+    """Jobs of the worker, once each; done where all of them are."""
+    opening = runtime._opening
+    with Worker(runtime.settings, opening.base, Stopping(20), clock=opening.clock) as worker:
+        ended = once(worker, jobs)
+    if failed := [f"{one.name}: {one.outcome}, {one.error}" for one in ended if one.outcome != "done"]:
+        action = "stop" if any(one.outcome == "failed" for one in ended) else "retry"
+        return {"failed": "; ".join(failed), "action": action}
+    return {"done": {name: value for one in ended for name, value in one.report.items()}}
+
+
+def _reported(work: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    return lambda runtime, **given: {"done": work(runtime, **given)}
 
 
 COMMANDS = {
-    "sync": lambda runtime, **given: runtime.sync(**given).document(),
-    "status": lambda runtime: runtime.status(),
-    "pull": lambda runtime: runtime.pull(),
-    "forget": lambda runtime, user: runtime.forget(user, confirm=lambda _: True),
-    "forget_pending": lambda runtime: runtime.forget_pending(),
-    "retry": lambda runtime: runtime.quarantine_retry(source=None, payloads=True),
-    "retention": lambda runtime: runtime.retention(),
+    "sync": _reported(lambda runtime, **given: runtime.sync(**given).document()),
+    "approve": _reported(approved),
+    "status": _reported(lambda runtime: runtime.status()),
+    "pull": _reported(lambda runtime: runtime.pull()),
+    "forget": _reported(lambda runtime, user: runtime.forget(user, confirm=lambda _: True)),
+    "forget_pending": _reported(lambda runtime: runtime.forget_pending()),
+    "repair": _reported(lambda runtime: runtime.verify(repair=True, confirm=lambda _: True).document()),
+    "verify": _reported(lambda runtime: runtime.verify(confirm=lambda _: False).document()),
+    "retry": _reported(lambda runtime: runtime.quarantine_retry(source=None, payloads=True)),
+    "retention": _reported(lambda runtime: runtime.retention()),
+    "work": worked,
 }
 
 
@@ -116,15 +152,13 @@ def main() -> None:
     os.dup2(2, 1)
     for line in sys.stdin.buffer:
         told = orjson.loads(line)
-        if told["do"] == "warm":
-            with suppress(AlgosyncError):
-                perform({**told, "do": "sync"})
+        if told["here"]:
+            answer = {"effects": [], "seconds": 0.0, **perform(told)}
             gc.collect()
             gc.freeze()
-            answer = {"threads": len(list(Path("/proc/self/task").iterdir()))}
         else:
             answer = forked(told)
-        os.write(answers, orjson.dumps(answer) + b"\n")
+        os.write(answers, orjson.dumps(answer, default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -289,3 +294,36 @@ def test_cron_lines_are_told_in_the_shops_own_time():
 def test_a_cron_line_that_makes_no_sense_is_named(line):
     with pytest.raises(ConfigError, match=r"^schedule\.verify: .*cron line"):
         due_at(schedule(verify=line), {}, MONDAY)
+
+
+class Left:
+    """What a job leaves behind, in a cycle."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_a_job_leaves_in_cycles_is_gone_when_the_next_begins():
+    stop, left, found = Event(), [], []
+
+    def run(name):
+        found.append([there() for there in left])
+        left.append(weakref.ref(Left()))
+        if name == "push":
+            stop.set()
+        return Ended(name=name, started_at=MONDAY, finished_at=MONDAY, outcome="done")
+
+    worker = SimpleNamespace(
+        settings=SimpleNamespace(schedule=schedule(pull="every 1 day", push="every 1 day")),
+        stopping=SimpleNamespace(asked=stop),
+        leading=lambda _: nullcontext(SimpleNamespace(check=lambda: None)),
+        last=dict,
+        clock=lambda: datetime.now(UTC),
+        run=run,
+    )
+    gc.disable()  # or it might be gone by luck
+    try:
+        scheduler.work(worker, lambda: None)
+    finally:
+        gc.enable()
+    assert found == [[], [None]]
