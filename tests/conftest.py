@@ -172,7 +172,7 @@ def on_loopback() -> Callable[[Any], AbstractContextManager[int]]:
 
 
 @contextmanager
-def _answering(tell: Tell) -> Iterator[str]:
+def answering_server(tell: Tell) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # otherwise each answer waits 40 ms for an acknowledgement
@@ -208,7 +208,7 @@ def _answering(tell: Tell) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def answering() -> Callable[[Tell], AbstractContextManager[str]]:
     """Serves what a function answers for as long as the context lasts; gives the address."""
-    return _answering
+    return answering_server
 
 
 @pytest.fixture(scope="session")

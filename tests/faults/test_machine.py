@@ -199,6 +199,7 @@ def test_this_sequence_keeps_the_promises(zygote, server):
     machine = type("MachineOfThisRun", (Machine,), {"zygote": zygote, "server": server})()
     machine.opened()
     machine.events_come("reader-3", 6, 2, True)
+    machine.events_come("denied-1", 3, 1, False)
     machine.a_sync_comes_to_its_end()
     machine.events_come("caller-1", 6, 0, False)
     machine.the_shop_defines_other_segments(["phones"])

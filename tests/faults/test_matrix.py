@@ -17,19 +17,19 @@ from .matrix import FAULTS, SCENARIOS, Bench, spread
 pytestmark = pytest.mark.e2e
 
 SAMPLE = {
-    "first": (["none", "unpublished"], 4),
-    "next": (["429", "truncated"], 4),
-    "webhooks": (["none"], 2),
-    "approve": (["500"], 2),
-    "worker": (["lost"], 1),
-    "repair": (["503", "oversize"], 4),
-    "forget": (["reset", "lost"], 4),
+    "first": (["none"], 3),
+    "next": (["lost"], 3),
+    "webhooks": (["none"], 1),
+    "approve": (["none"], 1),
+    "repair": (["503", "truncated", "unpublished", "oversize"], 4),
+    "forget": (["429", "500", "lost", "reset"], 4),
 }
+"""Faults are met where a run costs least; the worker, which costs most, is met in the soak."""
 KINDS = {"commit", "request", "mkdir", "write", "half", "rename", "sync"}
 
 
 def test_each_scenario_and_each_fault_is_in_the_sample():
-    assert SAMPLE.keys() == SCENARIOS.keys()
+    assert SAMPLE.keys() == SCENARIOS.keys() - {"worker"}
     assert {fault for faults, _ in SAMPLE.values() for fault in faults} == FAULTS.keys()
 
 
