@@ -6,8 +6,8 @@ API, the shop's feed replaces products, and the mock and that API fail as planne
 started anew; its last life is the long one, which is judged, and ends with SIGTERM in the middle of a push. Then the
 faults are lifted, `worker --once` does what is left, and all of `kept` must be true. Exit code 1 otherwise.
 
-Flat is a life in whose second half memory grows by no more than 3 %, and whose fewest
-handles and threads in its last quarter are at most six more than in its second; see `judged` in soak_worker.py.
+Flat is a life in whose second half memory grows by no more than 3 %, and whose fewest handles and threads in its last
+quarter are at most six more than in its second; see `judged` in soak_worker.py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from algosync.mock.recorder import RecordedRequest, Recorder
 from algosync.mock.server import MockServer
-from tests.conftest import _answering
+from tests.conftest import answering_server
 from tests.e2e.conftest import ALGOSYNC, COLUMNS, VISITS, Shop
 from tests.faults.shops import FOREIGN, SOLD, furnished
 
@@ -336,7 +336,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="soak-") as place, MockServer() as server:
         soak = Soak(Path(place), server, share)
-        with _answering(soak.events.answer) as api:
+        with answering_server(soak.events.answer) as api:
             soak.run(given.kills, api)
             told = summary(soak, soak.settle())
     print(json.dumps(told, indent=1))
