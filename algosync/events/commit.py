@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,6 +23,8 @@ from algosync.errors import BusyError, StoreError
 from algosync.events.log import IdKind
 from algosync.events.segments import Segment, SegmentKind, write_segment
 from algosync.stores import tables
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +89,44 @@ def commit(connection: Connection, change: Change, written: Callable[[], list[Se
     Raises:
         StoreError: Somebody else added segments since, or the files could not be written.
     """
-    if last_segment(connection) != last:
-        hint = "Nothing was taken in; run again"
-        raise StoreError("another process wrote to the event log meanwhile", where="segments", hint=hint)
+    _still(connection, last, "Nothing was taken in; run again")
     for kind, new in change.ids.items():
         _insert_ids(connection, kind, new)
     if change.resolutions is not None:
         connection.execute(insert(tables.resolutions), change.resolutions.to_pylist())
     segments = written()
+    _list(connection, segments)
+    return segments
+
+
+def swap_segments(connection: Connection, gone: Sequence[int], made: Sequence[Segment], last: int) -> None:
+    """Names segments in the manifest in the place of others.
+
+    Args:
+        connection: Of the transaction.
+        gone: Numbers of those that it names no more.
+        made: Those that it names instead, numbered after `last`: the highest number is never given twice, or a reader
+            of before would take the file of after for its own.
+        last: The last segment when those that are gone were read.
+
+    Raises:
+        StoreError: Somebody else added segments since.
+    """
+    _still(connection, last, "Nothing was changed; run again")
+    for start in range(0, len(gone), _AT_ONCE):
+        connection.execute(delete(tables.segments).where(tables.segments.c.id.in_(gone[start : start + _AT_ONCE])))
+    _list(connection, made)
+
+
+def _still(connection: Connection, last: int, hint: str) -> None:
+    if last_segment(connection) != last:
+        raise StoreError("another process wrote to the event log meanwhile", where="segments", hint=hint)
+
+
+def _list(connection: Connection, segments: Sequence[Segment]) -> None:
     if segments:
         rows = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in segments]
         connection.execute(insert(tables.segments), rows)
-    return segments
 
 
 def move_cursor(connection: Connection, source: str, cursor: str) -> None:

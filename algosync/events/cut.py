@@ -8,7 +8,7 @@ next call, or the next writer, removes them. The caller keeps other writers out.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
-from algosync.errors import StoreError
-from algosync.events.commit import last_segment
+from algosync.events.commit import last_segment, swap_segments
 from algosync.events.duck import arrow, lent, literal
 from algosync.events.reading import WAIT_S, alone
 from algosync.events.schema import LOG
-from algosync.events.segments import Segment, remove_orphans, write_segment
+from algosync.events.segments import Segment, read_segment, remove_orphans, write_segment
 from algosync.stores import tables
 from algosync.stores.state import State
 
@@ -98,14 +96,7 @@ def cut(
     forgotten = 0
     if hit or names:
         with state.write() as connection:
-            if last_segment(connection) != last:
-                hint = "Nothing was taken out; run again"
-                raise StoreError("another process wrote to the event log meanwhile", where="segments", hint=hint)
-            for some in _portions([segment.id for segment in hit]):
-                connection.execute(delete(tables.segments).where(tables.segments.c.id.in_(some)))
-            if made:
-                listed = [{f.name: getattr(segment, f.name) for f in fields(segment)} for segment in made]
-                connection.execute(insert(tables.segments), listed)
+            swap_segments(connection, [segment.id for segment in hit], made, last)
             for some in _portions(sorted(names)):
                 hers = (tables.ids.c.kind == "token", tables.ids.c.value.in_(some))
                 forgotten += connection.execute(delete(tables.ids).where(*hers)).rowcount
@@ -145,11 +136,7 @@ def _holding(
 
 
 def _rest(con: duckdb.DuckDBPyConnection, path: Path, doomed: pa.Table, stripped: pa.Table) -> pa.Table:
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        hint = "Restore the state directory from a backup"
-        raise StoreError(f"cannot be read ({type(error).__name__})", where=str(path), hint=hint) from None
+    table = read_segment(path)
     keys = table.select(["key_hi", "key_lo"]).append_column("n", pa.array(np.arange(table.num_rows, dtype=np.int64)))
     keep, bare = ~_among(con, keys, doomed), _among(con, keys, stripped)
     return _stripped(table, bare).filter(pa.array(keep)).cast(LOG)

@@ -100,6 +100,19 @@ def write_segment(directory: Path, number: int, kind: SegmentKind, table: pa.Tab
     )
 
 
+def read_segment(path: Path) -> pa.Table:
+    """Read a segment whole.
+
+    Raises:
+        StoreError: It is not there, or no Parquet file.
+    """
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        hint = "Restore the state directory from a backup"
+        raise StoreError(f"cannot be read ({type(error).__name__})", where=str(path), hint=hint) from None
+
+
 def remove_orphans(directory: Path, known: Collection[str]) -> list[str]:
     """Delete files of the log that no manifest names: what a crash left before its commit. Returns their paths."""
     root = directory / FOLDER

@@ -24,6 +24,7 @@ from algosync.events.commit import Change, commit, last_segment, lock, move_curs
 from algosync.events.duck import arrow, lent
 from algosync.events.log import RESOLUTIONS, EventLog, products_in
 from algosync.events.memory import Column, Memory, Versions
+from algosync.events.merging import merge
 from algosync.events.reading import alone, hold, release
 from algosync.events.schema import ITEMS, LOG
 from algosync.events.segments import Segment, remove_orphans, scan
@@ -223,7 +224,7 @@ class _Writer:
 
 
 class CommittingWriter(_Writer):
-    """Writes to the state's own log; one at a time per state directory.
+    """Writes to the state's own log; one at a time per state directory. Many small segments become one as it opens.
 
     Raises:
         StoreError: Another process is writing, or the log cannot be read.
@@ -233,6 +234,7 @@ class CommittingWriter(_Writer):
         self._lock = lock(state.directory)
         try:
             log = EventLog(state)
+            merge(state)
             with state.read() as connection:
                 known = set(connection.scalars(select(tables.segments.c.path)))
             with alone(state.directory, wait_s=0) as unread:
