@@ -85,3 +85,15 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
 def state(state_url: str, tmp_path: Path) -> Iterator[State]:
     with open_state(state_url, tmp_path / "state", create=True) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def served(answering):
+    """One server for all tests of a module; each puts an API of its own behind it: (place, url), `place["api"]`."""
+    place = {}
+
+    def tell(*request):
+        return place["api"](*request)
+
+    with answering(tell) as url:
+        yield place, url

@@ -67,18 +67,6 @@ def _no_pauses():
         yield
 
 
-@pytest.fixture(scope="module")
-def served(answering):
-    """One server for all tests of this module; each has an API of its own behind it."""
-    place = {}
-
-    def tell(*request):
-        return place["api"](*request)
-
-    with answering(tell) as url:
-        yield place, url
-
-
 @pytest.fixture
 def api(served):
     place, url = served

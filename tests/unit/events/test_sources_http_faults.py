@@ -43,17 +43,6 @@ class Answers:
         return told(path) if callable(told) else told
 
 
-@pytest.fixture(scope="module")
-def served(answering):
-    place = {}
-
-    def tell(*request):
-        return place["api"](*request)
-
-    with answering(tell) as url:
-        yield place, url
-
-
 @pytest.fixture
 def api(served):
     place, url = served
