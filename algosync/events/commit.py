@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 import pyarrow as pa
@@ -25,6 +26,7 @@ from algosync.events.segments import Segment, SegmentKind, write_segment
 from algosync.stores import tables
 
 _AT_ONCE = 500
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,15 @@ def swap_segments(connection: Connection, gone: Sequence[int], made: Sequence[Se
         StoreError: Somebody else added segments since.
     """
     _still(connection, last, "Nothing was changed; run again")
-    for start in range(0, len(gone), _AT_ONCE):
-        connection.execute(delete(tables.segments).where(tables.segments.c.id.in_(gone[start : start + _AT_ONCE])))
+    for some in portions(gone):
+        connection.execute(delete(tables.segments).where(tables.segments.c.id.in_(some)))
     _list(connection, made)
+
+
+def portions(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """As many values at once as one statement takes."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def _still(connection: Connection, last: int, hint: str) -> None:

@@ -7,7 +7,7 @@ next call, or the next writer, removes them. The caller keeps other writers out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import delete, select
 
-from algosync.events.commit import last_segment, swap_segments
+from algosync.events.commit import last_segment, portions, swap_segments
 from algosync.events.duck import arrow, lent, literal
 from algosync.events.reading import WAIT_S, alone
 from algosync.events.schema import LOG
@@ -34,8 +34,6 @@ ABOUT = (
     "context",
 )
 """What an event was about, in the log's columns; the quantity stays, which tells a purchase from a return."""
-
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +95,7 @@ def cut(
     if hit or names:
         with state.write() as connection:
             swap_segments(connection, [segment.id for segment in hit], made, last)
-            for some in _portions(sorted(names)):
+            for some in portions(sorted(names)):
                 hers = (tables.ids.c.kind == "token", tables.ids.c.value.in_(some))
                 forgotten += connection.execute(delete(tables.ids).where(*hers)).rowcount
     removed, unread = sweep(state, wait_s=wait_s)
@@ -162,11 +160,6 @@ def _stripped(table: pa.Table, bare: Any) -> pa.Table:
         for name in table.column_names
     }
     return pa.table(columns, schema=table.schema)
-
-
-def _portions(values: Sequence[int] | Sequence[str]) -> Iterator[Sequence[int] | Sequence[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
 
 
 def keys_of(events: pa.Table) -> pa.Table:
