@@ -8,9 +8,8 @@ from algosync.errors import BrakeError
 from algosync.runtime.opening import Opening, Session
 from algosync.stores import control
 from algosync.stores.settings_kept import digest_of, last_used
-from algosync.sync.brake import MARK_BYTES, BrakeLimits, Verdict, judge, mark, shares
+from algosync.sync.brake import MARK_BYTES, BrakeLimits, Verdict, judge, mark, refused_marks, shares
 from algosync.sync.cycle import Computed
-from algosync.sync.plan import Plan
 
 
 def verdict(opening: Opening, session: Session, computed: Computed) -> Verdict:
@@ -28,12 +27,15 @@ def verdict(opening: Opening, session: Session, computed: Computed) -> Verdict:
     )
 
 
-def let_through(session: Session, plan: Plan, said: Verdict, approve: str | None) -> None:
+def let_through(session: Session, computed: Computed, said: Verdict, approve: str | None) -> None:
     """Lets a plan pass, or stops it; what was approved passes in later runs too, until it is done.
+
+    What Algolia has refused is not done: it passes once it is tried again.
 
     Raises:
         BrakeError: The plan is over the limit, or is another one than the one that was approved.
     """
+    plan = computed.plan
     if approve is not None and approve != plan.hash:
         raise BrakeError(
             f"the plan that was approved, {approve}, is no more: by now it is {plan.hash}; nothing was pushed",
@@ -51,7 +53,7 @@ def let_through(session: Session, plan: Plan, said: Verdict, approve: str | None
             where="push.brake",
             hint=f"See `algosync plan`; if this is what you want, run `algosync sync --approve {plan.hash}`",
         )
-    elif _marks(session).isdisjoint(map(mark, plan.operations)):
+    elif _marks(session).isdisjoint({*map(mark, plan.operations), *refused_marks(computed.held)}):
         control.forget(session.state, control.APPROVED)
 
 

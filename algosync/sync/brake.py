@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from algosync.payloads.encode import Family
-from algosync.sync.plan import CHANGED, FAMILIES, Operation, Plan, There
+from algosync.sync.plan import CHANGED, FAMILIES, WRITE, Operation, Plan, There
 
 MARK_BYTES: Final = 8
 """Length of the digest by which an approved operation is known again."""
@@ -157,8 +157,20 @@ def bounded(operations: Iterable[Operation], adds: int | None) -> tuple[Operatio
 
 def mark(op: Operation) -> bytes:
     """What an operation is known again by: what it makes of which object."""
-    text = "\x00".join((op.family, op.index, op.object_id, op.action, op.hash or ""))
-    return hashlib.blake2b(text.encode(), digest_size=MARK_BYTES).digest()
+    return _mark(op.family, op.index, op.object_id, op.action, op.hash or "")
+
+
+def refused_marks(there: There) -> frozenset[bytes]:
+    """What those operations are known by that would write what Algolia has refused so far."""
+    return frozenset(
+        _mark(family, index, object_id, WRITE[family], digest)
+        for (index, family), known in there.refused.items()
+        for object_id, (digest, _) in known.items()
+    )
+
+
+def _mark(*parts: str) -> bytes:
+    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=MARK_BYTES).digest()
 
 
 def _of(count: int, there: int) -> str:

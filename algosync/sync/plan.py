@@ -26,7 +26,7 @@ FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 UNSURE: Final = "?"
 """The hash of an object of which nobody knows what Algolia holds: no payload has it, so the next plan settles it."""
 
-_WRITE: Final[Mapping[Family, Action]] = {
+WRITE: Final[Mapping[Family, Action]] = {
     "related": "partialUpdateObjectNoCreate",
     "segments": "updateObject",
     "profiles": "updateObject",
@@ -306,7 +306,7 @@ def _written(payload: Payload, previous: str | None, published: str | None) -> O
         family=payload.family,
         index=payload.index,
         object_id=payload.object_id,
-        action=_WRITE[payload.family],
+        action=WRITE[payload.family],
         kind=kind,
         body=payload.body,
         hash=payload.hash,

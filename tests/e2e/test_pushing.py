@@ -85,6 +85,26 @@ def test_the_rest_of_an_approved_plan_needs_no_second_approval(synced):
     assert synced.sync()["plan"]["operations"] == 0
 
 
+def test_what_was_approved_and_then_refused_passes_when_it_is_tried_again(synced):
+    reordered(synced)
+    synced.configure(push={"brake": {**STRICT["brake"], "change_share": 0.05}})
+    refused = min(synced.content()["algosync_payloads"]["records"])
+    synced.algolia.faults.add(f"batch@algosync_payloads:oversize={refused}")
+    done = synced.sync(approve=synced.sync(dry_run=True)["plan"]["hash"])
+    assert [one["object_id"] for one in done["pushed"]["failed"]] == [refused]
+    assert synced.sync()["plan"]["operations"] == 0
+    synced.algolia.faults.clear()
+
+    assert synced.runtime().quarantine_retry(source=None, payloads=True)["readmitted"] == 1
+
+    assert synced.sync()["pushed"]["operations"] == 1
+    reordered(synced)  # and from here on what it makes of that record is a change like any other
+    synced.sync()
+    synced.configure(facets={"brand": 90, "categories": 40}, push={"brake": {**STRICT["brake"], "change_share": 0.05}})
+    with pytest.raises(BrakeError, match="changes more than it may"):
+        synced.sync()
+
+
 def test_what_the_shops_feed_removed_is_put_back_past_the_brake(synced):
     synced.configure(push=STRICT)
     there = synced.content()
