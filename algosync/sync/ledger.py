@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, and_, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, delete, false, func, or_, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algosync.algolia.target import Target
@@ -27,6 +27,9 @@ from algosync.sync.refusals import Refusals, begun
 _KEY: Final = ("app", "hosts", "index", "family", "object_id")
 _GONE: Final = "gone"
 _SPENT_KEPT: Final = timedelta(days=2)
+_ALL: Final = true()
+_NONE: Final = false()
+_UNDER_WAY: Final = table.c.status != "published"
 
 
 class Entry(Protocol):
@@ -74,13 +77,13 @@ class _Step:
 
     Attributes:
         change: What else of a row is set, from the row that would be inserted.
-        taken: Algolia has taken a write, which sets `updated_at`.
+        taken: Of which rows it says that Algolia has taken a write, which sets `updated_at`.
     """
 
     status: str
     change: Callable[[Any], dict[str, Any]]
     task_id: int | None = None
-    taken: bool = True
+    taken: ColumnElement[bool] = _ALL
 
 
 class Ledger:
@@ -149,7 +152,7 @@ class Ledger:
         return found
 
     def taken_since(self, moment: datetime) -> int:
-        """How many objects Algolia has taken a write of since a moment; deletions that are published are not known.
+        """How many objects Algolia has taken a write of, or published it, since a moment, but for published deletions.
 
         Raises:
             StoreError: The ledger cannot be read.
@@ -199,7 +202,7 @@ class Ledger:
         c = table.c
         rows = (
             select(c.index, c.family, c.object_id, c.wanted, c.task_id, c.updated_at)
-            .where(and_(self._own, c.status.in_(("intended", "sent"))))
+            .where(and_(self._own, _UNDER_WAY))
             .order_by(c.index, c.family, c.object_id)
         )
         with self._begin() as connection:
@@ -236,7 +239,7 @@ class Ledger:
 
     def intend(self, entries: Iterable[Entry], at: datetime) -> None:
         """Commit what is about to be sent."""
-        self._put(entries, at, _Step(status="intended", change=lambda new: {"wanted": new.wanted}, taken=False))
+        self._put(entries, at, _Step(status="intended", change=lambda new: {"wanted": new.wanted}, taken=_NONE))
 
     def sent(self, entries: Sequence[Entry], task_id: int, at: datetime) -> None:
         """Note that Algolia has taken these, under this task, and count them."""
@@ -245,19 +248,21 @@ class Ledger:
 
     def published(self, entries: Sequence[Entry], at: datetime) -> None:
         """Note that these can be read at Algolia; rows of deleted objects go."""
-        self._there(entries, at, taken=True)
+        self._there(entries, at, taken=_ALL)
 
     def found(self, entries: Sequence[Entry], at: datetime, *, uncounted: int = 0) -> None:
         """Note that these can be read at Algolia, which were sent, or meant to be, or of which nothing was known.
+
+        Of those that were under way Algolia has taken a write: an earlier read of a product does not know of it.
 
         Args:
             entries: What can be read.
             at: Now.
             uncounted: How many of them were only intended, so that nobody has counted that Algolia took them.
         """
-        self._there(entries, at, taken=False, count=uncounted)
+        self._there(entries, at, taken=_UNDER_WAY, count=uncounted)
 
-    def _there(self, entries: Sequence[Entry], at: datetime, *, taken: bool, count: int = 0) -> None:
+    def _there(self, entries: Sequence[Entry], at: datetime, *, taken: ColumnElement[bool], count: int = 0) -> None:
         kept = _Step(status="published", change=lambda new: {"wanted": None, "hash": new.hash}, taken=taken)
         gone = _Step(status=_GONE, change=lambda _: {"wanted": None}, taken=taken)
         # Of a product the row stays, so that an earlier read of its index can be brought up to date.
@@ -271,12 +276,12 @@ class Ledger:
     def abandon(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that Algolia has refused these: what was there before still is."""
         status = case((table.c.hash.is_(None), _GONE), else_="published")
-        step = _Step(status=_GONE, change=lambda _: {"wanted": None, "status": status}, taken=False)
+        step = _Step(status=_GONE, change=lambda _: {"wanted": None, "status": status}, taken=_NONE)
         self._put(entries, at, step)
 
     def unsure(self, entries: Iterable[Entry], at: datetime) -> None:
         """Note that nobody knows what Algolia holds of these: the next plan sends or deletes them again."""
-        step = _Step(status="published", change=lambda _: {"wanted": None, "hash": UNSURE}, taken=False)
+        step = _Step(status="published", change=lambda _: {"wanted": None, "hash": UNSURE}, taken=_NONE)
         self._put(entries, at, step)
 
     def _put(self, entries: Iterable[Entry], at: datetime, step: _Step, count: int = 0) -> None:
@@ -301,7 +306,8 @@ class Ledger:
             return
         insert = self._dialect.insert(table)
         new = insert.excluded
-        same = {"status": new.status, "task_id": new.task_id} | ({"updated_at": new.updated_at} if step.taken else {})
+        taken_at = case((step.taken, new.updated_at), else_=table.c.updated_at)
+        same = {"status": new.status, "task_id": new.task_id, "updated_at": taken_at}
         connection.execute(insert.on_conflict_do_update(index_elements=_KEY, set_=same | step.change(new)), rows)
         if step.status == _GONE:
             connection.execute(delete(table).where(and_(self._own, table.c.status == _GONE)))

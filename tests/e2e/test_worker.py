@@ -209,6 +209,17 @@ def test_what_the_shops_feed_removed_is_put_back_after_the_next_read(synced):
     assert synced.ours("book-1") is not None
 
 
+def test_what_was_put_back_unseen_is_not_put_back_again_before_the_next_read(synced):
+    synced.now = system_clock()
+    synced.feed([PRODUCTS[0]])
+    catalog_read(opening(synced))
+    synced.algolia.faults.add("batch@products:1:lost")
+    synced.now = system_clock()
+    assert sync(opening(synced), (), fresh=LAST).document()["pushed"]["operations"] == 1
+    assert synced.ours("book-1") is not None
+    assert sync(opening(synced), (), fresh=LAST).document()["plan"]["operations"] == 0
+
+
 def test_events_are_pulled_while_algolia_is_down(synced):
     synced.events([{"at": "2026-11-19T10:00:00Z", "who": "looker", "what": "view", "product": "book-1"}])
     synced.algolia.faults.add("*:500")

@@ -84,6 +84,19 @@ def test_what_was_taken_from_a_product_is_known_until_its_index_is_read_again(le
     assert ledger.written_since("i", after) == {}
 
 
+def test_what_is_found_to_have_arrived_is_news_to_an_earlier_read(ledger):
+    """And what was there all along is none."""
+    began, read, later = (AT + timedelta(minutes=minutes) for minutes in (1, 2, 3))
+    publish(ledger, *(Entry(key, "old") for key in "123"))
+    ledger.intend([Entry("1", "a")], began)
+    ledger.sent([Entry("2", "b")], 2, began)
+
+    ledger.found([Entry("1", "a"), Entry("2", "b"), Entry("3", "c")], later, uncounted=1)
+
+    assert ledger.written_since("i", read) == {"1": "a", "2": "b"}
+    assert ledger.last_taken("i", "related") == {"1": later, "2": later, "3": AT}
+
+
 def test_what_algolia_refused_is_as_it_was_before(engine, ledger):
     publish(ledger, Entry("1", "old"))
     refused = [Entry("1", "new"), Entry("2", "never")]
@@ -140,7 +153,7 @@ def test_a_broken_database_is_a_store_error(tmp_path):
 def test_only_what_algolia_took_counts_as_taken(ledger):
     publish(ledger, *(Entry(key, "old") for key in "12345"))
     later, entries = AT + timedelta(hours=1), [Entry("1", "a"), Entry("2", "b"), Entry("3", "c"), Entry("4", "d")]
-    ledger.intend(entries, later)
+    ledger.intend(entries[:2] + entries[3:], later)
     ledger.abandon(entries[:1], later)
     ledger.unsure(entries[1:2], later)
     ledger.found(entries[2:3], later)
