@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 _EXACT = 2**53
 _WHOLE = 2**63
+_HALF = re.compile(r"[\ud800-\udfff]")
 _LONG = re.compile(r"\d{19}")
 _LONG_BYTES = re.compile(rb"\d{19}")
 
@@ -58,7 +60,12 @@ def dumps(value: Any) -> str:
     try:
         return orjson.dumps(value, default=_foreign, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # an integer over 64 bits
-        return json.dumps(value, default=_foreign, ensure_ascii=False, separators=(",", ":"))
+        return escaped(_written(value))
+
+
+def escaped(text_: str) -> str:
+    """Return a text in which halves of characters (lone surrogates) are escaped: what holds one cannot be stored."""
+    return text_.encode("utf-8", "backslashreplace").decode()
 
 
 def loads(data: bytes | str) -> Any:
@@ -75,6 +82,46 @@ def loads(data: bytes | str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         raise orjson.JSONDecodeError("is nested too deep", "", 0) from None
+
+
+def document(data: bytes) -> tuple[Any, bool]:
+    """Read a JSON document, also one with what programs write and JSON has not: NaN, infinity, halves of characters.
+
+    Returns:
+        What it says, and whether that is JSON throughout; else `flaw` tells it of each part.
+
+    Raises:
+        orjson.JSONDecodeError: It is none, or is nested too deep.
+    """
+    try:
+        return loads(data), True
+    except orjson.JSONDecodeError as error:
+        with suppress(ValueError, RecursionError):
+            return json.loads(data.decode("utf-8", "surrogatepass"), parse_int=_integer), False
+        raise error from None
+
+
+def flaw(value: Any) -> tuple[bytes, str] | None:
+    """Return what in a part of such a document no JSON can hold: the part's text and the reason; None for nothing."""
+    text_ = _written(value)
+    if _HALF.search(text_):
+        return escaped(text_).encode(), "is no JSON: half a character, a lone surrogate"
+    try:
+        orjson.loads(text_)
+    except orjson.JSONDecodeError:
+        return text_.encode(), "is no JSON: a number is NaN, infinite or too large"
+    return None
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, default=_foreign, ensure_ascii=False, separators=(",", ":"))
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python reads
+        return float(digits)
 
 
 def _plain(value: Any) -> bool:

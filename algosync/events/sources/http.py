@@ -9,8 +9,7 @@ in any order. Where it does not, reading goes on at the last page.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -49,7 +48,6 @@ class HttpSource:
         pages_max: The most pages of a run; the next run goes on there.
         batch_rows: The most rows of a batch.
         now: Moments after it do not count for `since`.
-        ticks: Seconds that pass.
 
     Raises:
         ConfigError: The URL is none, a header's value cannot be sent, or the encoding is unknown.
@@ -71,7 +69,6 @@ class HttpSource:
     pages_max: int = 1000
     batch_rows: int = 50_000
     now: datetime | None = None
-    ticks: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def __post_init__(self) -> None:
         where = f"source {self.name}"
@@ -128,5 +125,5 @@ class HttpSource:
             secrets=secrets,
         )
         gathered = Gathered(self.batch_rows, place, secrets)
-        with Asking(self.url, replace(self.manner, headers=self.sent_headers()), self.ticks) as asking:
+        with Asking(self.url, replace(self.manner, headers=self.sent_headers())) as asking:
             yield from Reading(walk, asking, place).batches(gathered)

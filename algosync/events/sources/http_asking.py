@@ -6,8 +6,8 @@ of a run lasts; what does not pass is told as a SourceError, in which no key, no
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ T = TypeVar("T")
 _ATTEMPTS: Final = 5
 _HOPS: Final = 5
 _SLOWEST: Final = 10
-"""How many times the timeout of one silence a whole answer may take."""
+"""How many times the timeout of one silence a request may take, from connecting to the last byte of its answer."""
 _PASSING: Final = frozenset({408, 425, 429})
 _KEY: Final = frozenset({401, 403, 407})
 _GZIP: Final = zlib.MAX_WBITS | 16
@@ -44,7 +44,7 @@ class Manner:
 
     Args:
         headers: Headers of every request, the key's among them.
-        timeout_s: How long the server may be silent; a whole answer may take ten times as long.
+        timeout_s: How long the server may be silent; a request as a whole may take ten times as long.
         answer_bytes: The most bytes of an answer, unpacked.
         patience_s: How long the waits that servers ask for by Retry-After may be in one run, together.
         key_hint: Where the key comes from, for messages.
@@ -66,27 +66,28 @@ class _TroubleError(Exception):
 
 
 class Asking:
-    """Connections to one API, for one run.
+    """Connections to one API, for one run, in a thread that runs no event loop.
 
     Args:
         base: The URL of the settings: its server alone is asked.
         manner: How to ask.
-        ticks: Seconds that pass.
     """
 
-    def __init__(self, base: str, manner: Manner, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, base: str, manner: Manner) -> None:
         import httpx
 
         # It tells whole URLs, of which the query may hold a key, to whoever listens to all loggers.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         parts = urlsplit(base)
         user = None if parts.username is None else httpx.URL(base)
-        self._base, self._manner, self._ticks = base, manner, ticks
+        self._base, self._manner = base, manner
         self._left = manner.patience_s
         headers = httpx.Headers({"Accept": "application/json, application/x-ndjson"})
         headers.update(manner.headers)
         headers["Accept-Encoding"] = "gzip"
-        self._client = httpx.Client(
+        # The time that a request takes as a whole is limited by asyncio alone: httpx limits each silence.
+        self._loop = asyncio.Runner()
+        self._client = httpx.AsyncClient(
             auth=None if user is None else (user.username, user.password),
             headers=headers,
             timeout=manner.timeout_s,
@@ -99,7 +100,8 @@ class Asking:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        with self._loop:
+            self._loop.run(self._client.aclose())
 
     def page(self, url: str, read: Callable[[Answer], T], *, where: str) -> T:
         """Return what `read` makes of the answer to a GET: of 2xx, or of a 4xx that is about the page asked for.
@@ -133,7 +135,7 @@ class Asking:
     def _tried(self, url: str, read: Callable[[Answer], T], where: str) -> T:
         with self._passing(where):
             for _ in range(_HOPS):
-                answer = self._answer(url, where)
+                answer = self._loop.run(self._answer(url, where))
                 if not 300 <= answer.status < 400:
                     return read(answer)
                 url = self._followed(url, answer, where)
@@ -153,6 +155,9 @@ class Asking:
         except httpx.TimeoutException:
             what = f"no answer within {self._manner.timeout_s:g} s"
             raise _TroubleError(what, "Ask for smaller pages with size, or raise timeout_s", where) from None
+        except TimeoutError:
+            what = f"the answer did not end within {_SLOWEST * self._manner.timeout_s:g} s"
+            raise _TroubleError(what, "Ask for smaller pages with size, or raise timeout_s", where) from None
         except httpx.TransportError as error:
             what = f"no connection, or one that broke off ({type(error).__name__})"
             raise _TroubleError(what, "Check that the API is up, url, name server and network", where) from None
@@ -160,14 +165,14 @@ class Asking:
             hint = "Write it like https://shop.example/api/events"
             raise SourceError("a URL that cannot be asked for", where=where, hint=hint) from None
 
-    def _answer(self, url: str, where: str) -> Answer:
-        with self._client.stream("GET", url) as response:
+    async def _answer(self, url: str, where: str) -> Answer:
+        async with asyncio.timeout(_SLOWEST * self._manner.timeout_s), self._client.stream("GET", url) as response:
             self._judge(response, where)
             links = [link for link in response.links.values() if "next" in link.get("rel", "").lower().split()]
             return Answer(
                 status=response.status_code,
                 headers=response.headers,
-                body=b"" if response.has_redirect_location else self._body(response, where),
+                body=b"" if response.has_redirect_location else await self._body(response, where),
                 following=links[0]["url"] if links else None,
             )
 
@@ -184,6 +189,12 @@ class Asking:
             raise _TroubleError(f"the API answers {said}{asked}", "Wait until it is at work again", where, wait)
         if status < 200:
             raise _TroubleError(f"the API answers {said}", "Check url", where)
+        if status == HTTPStatus.NOT_MODIFIED:
+            what = f"the API answers {said}, but was not asked whether the page has changed"
+            hint = "Take If-None-Match and If-Modified-Since out of headers, or ask whoever runs the API or its cache"
+            raise SourceError(what, where=where, hint=hint)
+        if 300 <= status < 400 and "location" not in response.headers:
+            raise SourceError(f"the API redirects ({said}) to nowhere", where=where, hint="Check url")
 
     def _followed(self, url: str, answer: Answer, where: str) -> str:
         target = urljoin(url, answer.headers.get("location", ""))
@@ -197,22 +208,18 @@ class Asking:
             hint="Where that server is the right one, set url to it",
         )
 
-    def _body(self, response: httpx.Response, where: str) -> bytes:
+    async def _body(self, response: httpx.Response, where: str) -> bytes:
         packed = response.headers.get("content-encoding", "identity").strip().lower()
         if packed not in ("identity", "", "gzip", "x-gzip"):
             # Twice packed, a few bytes may be as many gigabytes.
             raise SourceError(f"the answer is packed as {packed!r}", where=where, hint="Only gzip was asked for")
         limit = self._manner.answer_bytes
         body = _Unpacked(limit, packed=packed.endswith("gzip"))
-        until = self._ticks() + _SLOWEST * self._manner.timeout_s
-        for chunk in response.iter_raw():
+        async for chunk in response.aiter_raw():
             body.add(chunk)
             if body.left < 0:
                 what = f"an answer of more than {limit / 2**20:g} MB"
                 raise SourceError(what, where=where, hint="Ask for smaller pages with size, or raise page_mb")
-            if self._ticks() > until:
-                what = f"the answer did not end within {_SLOWEST * self._manner.timeout_s:g} s"
-                raise _TroubleError(what, "Ask for smaller pages with size, or raise timeout_s", where)
         return body.whole()
 
 

@@ -114,9 +114,11 @@ class Reader:
             return self._page(answer, None, [], where=where)
         if form == "ndjson":
             return self._page(answer, None, _lines(body), where=where)
-        document = _document(body, kind)
-        elements: list[tuple[Any, str | None]] = [(element, None) for element in self._elements(document, where)]
-        return self._page(answer, document, elements, where=where)
+        document, sound = _document(body, kind)
+        judged: list[tuple[Any, str | None]] = [
+            (not sound and arrays.flaw(element)) or (element, None) for element in self._elements(document, where)
+        ]
+        return self._page(answer, document, judged, where=where)
 
     def _text(self, answer: Answer) -> bytes:
         """An answer in UTF-8; as it is where its encoding cannot be told: then only what is broken by that is bad."""
@@ -130,7 +132,8 @@ class Reader:
         found = document if self.rows is None else dug(document, self.rows)
         if isinstance(found, list):
             return found
-        there = ", ".join(sorted(document)[:_KEYS_SHOWN]) if isinstance(document, dict) else "no object"
+        keys = sorted(document)[:_KEYS_SHOWN] if isinstance(document, dict) else ["no object"]
+        there = arrays.escaped(", ".join(keys))
         if self.rows is None:
             hint = f"Set rows to the key that holds the array; there are: {there}"
             raise SourceError("the answer is no array", where=where, hint=hint)
@@ -174,9 +177,10 @@ class Reader:
         found = answer.headers.get(paging.header) if paging.header else dug(document, paging.field or "")
         if found is None or found is False or found == "":
             return None
-        if isinstance(found, str) or type(found) is int:
+        if type(found) is int or (isinstance(found, str) and arrays.escaped(found) == found):
             return str(found)
-        what = f"next.field {paging.field!r} holds a {type(found).__name__}"
+        holds = "half a character" if isinstance(found, str) else f"a {type(found).__name__}"
+        what = f"next.field {paging.field!r} holds {holds}"
         raise SourceError(what, where=where, hint="Name the field with the URL or token of the next page")
 
     def _more(self, document: Any, where: str) -> bool | None:
@@ -189,12 +193,12 @@ class Reader:
         raise SourceError(what, where=where, hint="Name the field that says whether there is more, or leave it out")
 
 
-def _document(body: bytes, kind: str) -> Any:
+def _document(body: bytes, kind: str) -> tuple[Any, bool]:
     start = body.lstrip()[:1]
     if not start:
         raise UnreadableError("the answer is empty", "Check url, and whether the API is at work")
     try:
-        return arrays.loads(body)
+        return arrays.document(body)
     except orjson.JSONDecodeError as error:
         said = kind.partition(";")[0].strip() or "no Content-Type"
         if start == b"<":
@@ -219,7 +223,8 @@ def _lines(body: bytes) -> list[tuple[Any, str | None]]:
         if not line.strip():
             continue
         try:
-            made.append((arrays.loads(line), None))
+            value, sound = arrays.document(line)
+            made.append((not sound and arrays.flaw(value)) or (value, None))
         except orjson.JSONDecodeError as error:
             if number == len(lines):
                 what = f"the answer is cut off within its last line, after {len(body)} bytes"

@@ -43,12 +43,14 @@ class JsonLines:
         for number, (start, end) in enumerate(bounds):
             line = records.data[start:end]
             try:
-                row = arrays.loads(line)
+                row, sound = arrays.document(line)
             except orjson.JSONDecodeError as error:
                 if line.strip():
                     bad[number] = f"is no JSON: {error.msg}"
                 continue
-            if isinstance(row, dict):
+            if not sound and (flaw := arrays.flaw(row)):
+                bad[number] = flaw[1]
+            elif isinstance(row, dict):
                 rows.append(row)
                 good.append(number)
             else:
@@ -72,7 +74,7 @@ def is_document(text: TextFile) -> bool:
         return start[:1] == b"["
     line, ended, rest = start.partition(b"\n")
     try:
-        orjson.loads(line)
+        arrays.document(line)
     except orjson.JSONDecodeError:
         # Pretty-printed: its first line opens what a later one closes. A bad first line of many is followed by objects.
         return bool(ended) and not rest.lstrip(b" \t").startswith(b"{")
@@ -91,7 +93,7 @@ def document_pieces(text: TextFile, mark: Mark) -> Iterator[Piece]:
         hint = "Write one object per line"
         raise SourceError(f"a JSON document over {_DOCUMENT_MAX >> 20} MB", where=text.file.key, hint=hint)
     try:
-        found = arrays.loads(data.removeprefix(BOM))
+        found, sound = arrays.document(data.removeprefix(BOM))
     except orjson.JSONDecodeError as error:
         reason = f"the document is no JSON: {error.msg}"
         cut = BadRow(position=text.position(1), content=shown(data), reason=reason, incomplete=True)
@@ -100,27 +102,31 @@ def document_pieces(text: TextFile, mark: Mark) -> Iterator[Piece]:
     elements = found if isinstance(found, list) else [found]
     same = mark.rows <= len(elements) and _prints(elements, mark.rows) == (mark.head, mark.tail)
     done = mark.rows if same else 0
-    yield from _elements(text, elements, done)
+    yield from _elements(text, elements, done, sound=sound)
 
 
-def _elements(text: TextFile, elements: list[Any], done: int) -> Iterator[Piece]:
+def _elements(text: TextFile, elements: list[Any], done: int, *, sound: bool) -> Iterator[Piece]:
     for start in range(done, len(elements), text.rows):
         end = min(start + text.rows, len(elements))
         numbered = list(enumerate(elements[start:end], start + 1))
         head, tail = _prints(elements, end)
+        flaws = {number: _flaw(element, sound=sound) for number, element in numbered}
         bad = tuple(
-            BadRow(
-                position=text.position(number),
-                content=shown(arrays.dumps(element).encode()),
-                reason="is no JSON object",
-            )
-            for number, element in numbered
-            if not isinstance(element, dict)
+            BadRow(position=text.position(number), content=shown(flaw[0]), reason=flaw[1])
+            for number, flaw in flaws.items()
+            if flaw is not None
         )
-        good = [(number, element) for number, element in numbered if isinstance(element, dict)]
+        good = [(number, element) for number, element in numbered if flaws[number] is None]
         yield _piece(text, good, Mark(rows=end, head=head, tail=tail), bad)
     head, tail = _prints(elements, len(elements))
     yield _piece(text, [], Mark(stamp=text.file.stamp, rows=len(elements), head=head, tail=tail), ())
+
+
+def _flaw(element: Any, *, sound: bool) -> tuple[bytes, str] | None:
+    """An element's text and what is wrong with it; None where nothing is."""
+    if not sound and (flaw := arrays.flaw(element)):
+        return flaw
+    return None if isinstance(element, dict) else (arrays.dumps(element).encode(), "is no JSON object")
 
 
 def _piece(text: TextFile, rows: list[tuple[int, dict[str, Any]]], mark: Mark, bad: tuple[BadRow, ...]) -> Piece:
