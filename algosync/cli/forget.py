@@ -30,6 +30,10 @@ def forget(
     pending: Annotated[
         bool, typer.Option("--pending", help="Go on with what broke off, and with what Algolia takes 48 hours for.")
     ] = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Go on though tombstones are lost: whoever is missing there may come back."),
+    ] = False,
     insights: Annotated[
         bool, typer.Option("--insights/--no-insights", help="Whether the shop sends events to Algolia.")
     ] = True,
@@ -42,10 +46,12 @@ def forget(
 
     Exit code 1 where something is left to do; run it again. Algolia's 48 hours count as done: --pending asks then.
     """
-    if (user is None) != pending or (lift and pending):
-        raise typer.BadParameter("name a user, or say --pending")
+    if [user is not None, pending, accept_loss].count(True) != 1 or (lift and user is None):
+        raise typer.BadParameter("name a user, or say --pending or --accept-loss")
 
     def work(runtime: Runtime) -> dict[str, Any]:
+        if accept_loss:
+            return runtime.forget_accept_loss(confirm=(lambda _: True) if yes else _risk(json=json))
         if user is None:
             return runtime.forget_pending(insights=insights)
         if lift:
@@ -117,6 +123,16 @@ def _confirm(*, json: bool) -> Callable[[Mapping[str, Any]], bool]:
     return ask
 
 
+def _risk(*, json: bool) -> Callable[[Mapping[str, Any]], bool]:
+    """Asks on stderr; where nobody can answer, no."""
+
+    def ask(concerns: Mapping[str, Any]) -> bool:
+        err.print(escape(f"{concerns['lacks']}; whoever is missing there comes back with the sources"), soft_wrap=True)
+        return _sure(json=json)
+
+    return ask
+
+
 def _sure(*, json: bool) -> bool:
     if json or not sys.stdin.isatty():
         err.print("not done: run with --yes to do it")
@@ -129,6 +145,10 @@ def _shown(report: Mapping[str, Any]) -> None:
         lifted = report["lifted"]
         said = f"heeded from {report['at']} on" if lifted else "was not forgotten, so that there is nothing to lift"
         out.print(escape(f"{report['person']} {said}"))
+        return
+    if "lacks" in report:
+        said = "the tombstones as they are hold from now on" if report["accepted"] else "nothing was changed"
+        out.print(said if report["lacks"] else "the tombstones are in order, so that there is nothing to accept")
         return
     receipts = report.get("erasures", [report])
     for receipt in receipts:

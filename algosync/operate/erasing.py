@@ -121,9 +121,9 @@ class AtAlgolia:
     declined: bool = True
 
 
-def erase_inbox(held: Held, names: Collection[str]) -> Counts:
-    """Events, choices, impressions, and what forwarding kept aside."""
-    return {"events": Inbox(held.inbox).forget(names)}
+def erase_inbox(held: Held, names: Collection[str], arrived: Collection[int]) -> Counts:
+    """Events, choices, impressions, and what forwarding kept aside; also events that do not name her."""
+    return {"events": Inbox(held.inbox).forget(names, arrived)}
 
 
 def erase_results(held: Held, found: Whose) -> Counts:

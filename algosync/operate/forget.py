@@ -9,7 +9,7 @@ the erasure too, where keyed hashes take their place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -18,13 +18,16 @@ from algosync.events.cut import KEYS
 from algosync.events.insights import is_token
 from algosync.events.log import EventLog
 from algosync.operate import erasing
+from algosync.operate.arrived import with_arrived
 from algosync.operate.erasing import AtAlgolia, Held
+from algosync.operate.erasure import Erasure
 from algosync.operate.search import BOOKS, Names, Sought, search_bytes, search_parquet, search_tables
-from algosync.operate.whose import Shelves, Whose, whose
+from algosync.operate.whose import Shelves, Whose
 from algosync.stores.erase import compact, erase_orders, erase_person
 from algosync.stores.snapshot import Snapshot
 from algosync.stores.state import STATE
 from algosync.stores.tombstones import Tombstones, event_name
+from algosync.stores.witness import witness
 from algosync.sync.returned import returned
 
 SETTLED_AFTER: Final = timedelta(hours=48)
@@ -63,58 +66,6 @@ class Order:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class Erasure:
-    """One erasure under way.
-
-    Attributes:
-        number: Its id.
-        person: Whom it is about.
-        names: All names of hers.
-        shared: How many tokens of hers others use too.
-        who: Keyed hashes of the names.
-        steps: What was done, by step, in order.
-        asked_at: When Algolia was first asked to delete her events there, ISO 8601.
-        asks: Whether Algolia is to be asked.
-    """
-
-    number: str
-    person: str
-    names: tuple[str, ...]
-    shared: int
-    who: tuple[str, ...]
-    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked_at: str | None = None
-    asks: bool = True
-
-    def document(self, status: str) -> dict[str, Any]:
-        """What is kept of it; of a finished one no name."""
-        named = {} if status == "done" else {"person": self.person, "names": list(self.names)}
-        return {
-            "status": status,
-            "who": list(self.who),
-            "shared": self.shared,
-            "steps": self.steps,
-            "asked_at": self.asked_at,
-            "asks": self.asks,
-            **named,
-        }
-
-    @classmethod
-    def load(cls, number: str, document: Mapping[str, Any]) -> Erasure:
-        """One that was kept."""
-        return cls(
-            number=number,
-            person=document["person"],
-            names=tuple(document["names"]),
-            shared=document["shared"],
-            who=tuple(document["who"]),
-            steps=dict(document["steps"]),
-            asked_at=document["asked_at"],
-            asks=document.get("asks", True),
-        )
-
-
 class Forgetting:
     """Carries erasures out.
 
@@ -151,6 +102,7 @@ class Forgetting:
         held = {"events": found.events.num_rows}
         if not confirm({**concerns, **held}):
             return {**concerns, "status": "not done", "steps": [], "erasure": None}
+        self._finish_files()
         return {**concerns, **self._carry_out(erasure, found)}
 
     def resume(self) -> list[dict[str, Any]]:
@@ -158,16 +110,23 @@ class Forgetting:
 
         Whoever is in the log again though she was forgotten, as after a backup was restored, is forgotten again.
         """
-        receipts = []
+        receipts = self._finish_files()
         for number, document in erasing.unfinished(self._held.state):
             erasure = Erasure.load(number, document)
-            found = self._found(erasure.person, (), erasure.names)
-            receipts.append({"person": erasure.person, **self._carry_out(erasure, found)})
+            if erasure.names:
+                found = self._found(erasure.person, (), erasure.names)
+                receipts.append({"person": erasure.person, **self._carry_out(erasure, found)})
         while back := returned(self._held.state, self._tombstones.forgotten()):
             receipts.append(self._again(*next(iter(back.items()))))
             if receipts[-1]["status"] == "unfinished":
                 break
         return receipts
+
+    def _finish_files(self) -> list[dict[str, Any]]:
+        """Goes on with erasures that broke off when her names were gone from all but the files."""
+        every = [Erasure.load(number, document) for number, document in erasing.unfinished(self._held.state)]
+        left = [one for one in every if not one.names]
+        return [{"person": one.person, **self._receipt(one, self._leave_files(one), None)} for one in left]
 
     def _again(self, name: str, lifted: datetime | None) -> dict[str, Any]:
         """Forgets somebody who is in the log again; at Algolia nothing is asked of one who has returned since."""
@@ -178,6 +137,7 @@ class Forgetting:
         receipt = Forgetting(self._held, here, self._clock).forget(order, lambda _: True)
         if receipt["status"] == "done":
             self._tombstones.lift(name, lifted)
+            witness(self._held.state, self._tombstones.history(), self._clock())
         return receipt
 
     def lift(self, order: Order) -> dict[str, Any]:
@@ -188,24 +148,40 @@ class Forgetting:
         """
         at = self._clock()
         for number, document in erasing.unfinished(self._held.state):
-            if {order.user, *order.aliases} & set(document["names"]):
-                self._close(Erasure.load(number, document), document["status"], at)
+            if {order.user, *order.aliases} & set(document.get("names", ())):
+                self._close(Erasure.load(number, document), document["status"])
         lifted = sum(self._tombstones.lift(name, at) for name in (order.user, *order.aliases))
+        witness(self._held.state, self._tombstones.history(), at)
         return {"person": order.user, "lifted": lifted, "at": at.isoformat() if lifted else None}
 
-    def _close(self, erasure: Erasure, status: str, at: datetime) -> None:
+    def _close(self, erasure: Erasure, status: str) -> None:
         """Ends an erasure that waits for Algolia alone: asked again, it would take what she does from now on."""
         if status != "pending":
             hint = "Finish it first: run algosync forget again"
             raise RequestError("the erasure is not finished", where=f"erasure {erasure.number}", hint=hint, status=409)
         erasure.steps["insights"] = {**erasure.steps["insights"], "status": "done", "asked": "once: she has returned"}
-        erasing.note(self._held.state, erasure.number, erasure.document("done"), at)
+        self._leave_files(erasure)
+
+    def _leave_files(self, erasure: Erasure) -> str:
+        """Has nothing left in the files of what was erased from the tables, and gives the erasure's status.
+
+        Its record is without her names before the files are written anew, and says done only after that.
+        """
+        state = self._held.state
+        erasing.note(state, erasure.number, erasure.document("unfinished", named=False), self._clock())
+        self._do(erasure, "files", self._compact)
+        status = erasure.status
+        erasing.note(state, erasure.number, erasure.document(status, named=False), self._clock())
+        return status
+
+    def _compact(self) -> Mapping[str, Any]:
         for state in self._held.books.values():
             compact(state)
+        return {"said": "written anew; her names were gone from the record, so that no bytes were searched for them"}
 
     def _erasure(self, order: Order) -> tuple[Erasure, Whose]:
         for number, document in erasing.unfinished(self._held.state):
-            if {order.user, *order.aliases} & set(document["names"]):
+            if {order.user, *order.aliases} & set(document.get("names", ())):
                 before = Erasure.load(number, document)
                 found = self._found(before.person, order.aliases, before.names)
                 before.names = tuple(dict.fromkeys((*before.names, *found.names)))
@@ -228,7 +204,8 @@ class Forgetting:
     def _found(self, user: str, aliases: Sequence[str], known: Sequence[str]) -> Whose:
         held = self._held
         log, snapshot = EventLog(held.state), Snapshot(held.snapshot)
-        return whose(user, Shelves(backend=held.backend, log=log, snapshot=snapshot, inbox=held.inbox), aliases, known)
+        shelves = Shelves(backend=held.backend, log=log, snapshot=snapshot, inbox=held.inbox)
+        return with_arrived(user, shelves, held.sources, aliases, known)
 
     def _who(self, names: Sequence[str]) -> tuple[str, ...]:
         hasher = self._tombstones.hasher
@@ -257,12 +234,12 @@ class Forgetting:
             self._do(erasure, "search", lambda: self._search(names, sought, leave_out=("erasures",)))
             if erasure.steps["search"]["status"] == "done":
                 # Her names leave the record before the files are searched, and are back where that fails.
-                erasing.note(state, erasure.number, erasure.document("done"), self._clock())
+                erasing.note(state, erasure.number, erasure.document("unfinished", named=False), self._clock())
                 self._do(erasure, "files", lambda: self._search_files(names, sought, leave_out=()))
             proof = sought.document(names)
         elif not any(step["status"] == "failed" for step in erasure.steps.values()):
             proof = self._so_far(erasure, names)
-        status = _status(erasure)
+        status = erasure.status
         erasing.note(state, erasure.number, erasure.document(status), self._clock())
         return self._receipt(erasure, status, proof)
 
@@ -290,7 +267,7 @@ class Forgetting:
         tokens = [name for name in hers if is_token(name)]
         return {
             "tombstones": lambda: self._bury(erasure, found),
-            "inbox": lambda: erasing.erase_inbox(held, hers),
+            "inbox": lambda: erasing.erase_inbox(held, hers, found.arrived),
             "quarantine": lambda: erasing.erase_quarantine(held, names),
             "results": lambda: erasing.erase_results(held, found),
             "snapshot": lambda: erase_person(held.snapshot, hers),
@@ -306,7 +283,10 @@ class Forgetting:
         apart = found.apart.select(KEYS.names)
         keys = zip(apart["key_hi"].to_pylist(), apart["key_lo"].to_pylist(), strict=True)
         events = [event_name(high, low) for high, low in keys]
-        return {"tombstones": self._tombstones.bury(erasure.number, erasure.names, events, self._clock())}
+        now = self._clock()
+        made = self._tombstones.bury(erasure.number, erasure.names, events, now)
+        witness(self._held.state, self._tombstones.history(), now)
+        return {"tombstones": made}
 
     def _asked(
         self, erasure: Erasure, step: str, client: Client | None, work: Callable[[Client], Mapping[str, Any]]
@@ -354,7 +334,7 @@ class Forgetting:
         if elsewhere:
             left.append(f"{elsewhere} records of other applications or hosts: forget her with their settings too")
         if erasure.shared:
-            told = "her events went; the tokens stay, and what came from them without her name since the last pull"
+            told = "her events went; the tokens stay, and so does what comes from them without her name from now on"
             left.append(f"{erasure.shared} tokens that others use too: {told}")
         return {
             "erasure": erasure.number,
@@ -372,10 +352,3 @@ def _without_key() -> Mapping[str, Any]:
 
 def _verdict(sought: Sought) -> Mapping[str, Any]:
     return {"found": sum(sought.found.values()), **({"status": "failed"} if sought.found else {})}
-
-
-def _status(erasure: Erasure) -> str:
-    said = {step["status"] for step in erasure.steps.values()}
-    if "failed" in said:
-        return "unfinished"
-    return "pending" if "pending" in said else "done"

@@ -37,6 +37,7 @@ class Whose:
         apart: Those of them at shared tokens (KEYS).
         numbers: Of her names in the log's dictionary.
         product: Those of her names that are a product's id too.
+        arrived: Numbers of events in the inbox that are hers and do not say so; see `operate.arrived`.
     """
 
     person: str
@@ -46,6 +47,7 @@ class Whose:
     apart: pa.Table
     numbers: tuple[int, ...] = ()
     product: frozenset[str] = frozenset()
+    arrived: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,14 @@ class Runtime:
         """Goes on with the erasures that are not at their end."""
         return forgetting.resume(self._opening, insights=insights)
 
+    def forget_accept_loss(self, *, confirm: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+        """Goes on though people who were forgotten are not known any more, and may come back.
+
+        Args:
+            confirm: Shown what is wrong with the tombstones, says whether to go on so.
+        """
+        return forgetting.accept_loss(self._opening, confirm)
+
     def export(self, user: str) -> dict[str, Any]:
         """All that is held of a person, as one document.
 

@@ -29,7 +29,8 @@ from algosync.settings.event_sources import event_source
 from algosync.stores.inbox import INBOX
 from algosync.stores.snapshot import SNAPSHOT
 from algosync.stores.state import State
-from algosync.stores.tombstones import TOMBSTONES
+from algosync.stores.tombstones import TOMBSTONES, open_history
+from algosync.stores.witness import needed, witness
 from algosync.sync.ledger import Ledger
 from algosync.sync.results import Results
 from algosync.sync.returned import returned
@@ -72,6 +73,31 @@ def resume(opening: Opening, *, insights: bool | None = True) -> dict[str, Any]:
         return {"erasures": forgetting.resume()}
 
 
+def accept_loss(opening: Opening, confirm: Confirm) -> dict[str, Any]:
+    """Goes on with the tombstones as they are; whoever is missing from them may come back.
+
+    Args:
+        opening: Opens the stores.
+        confirm: Shown what is wrong with them, says whether to go on so; not asked where nothing is.
+
+    Returns:
+        `lacks`, what was wrong with them or None; `accepted`, whether it was confirmed.
+
+    Raises:
+        ConfigError: They were made by another key than that at hand.
+        StoreError: Another process writes to the state, or it cannot be used.
+    """
+    with ExitStack() as stack:
+        state = stack.enter_context(opening.state(create=True))
+        stack.callback(os.close, lock(opening.directory))
+        history = open_history(opening.settings.state.url, opening.directory, made.hash_key(opening.settings))
+        lacks = needed(state).lacks(history)
+        accepted = lacks is not None and confirm({"lacks": lacks})
+        if accepted:
+            witness(state, history, opening.clock())
+        return {"lacks": lacks, "accepted": accepted}
+
+
 def lift(opening: Opening, user: str) -> dict[str, Any]:
     """Lets in what comes of somebody from now on; what was before stays away."""
     with _forgetting(opening, insights=False) as forgetting:
@@ -111,7 +137,7 @@ def retain(opening: Opening, *, dry_run: bool = False) -> dict[str, Any]:
         pace = opening.settings.events.ignore.events_per_hour_max
         gone = retained(opened, ages, opening.clock(), events_per_hour_max=pace, dry_run=dry_run)
         waiting = [number for number, _ in unfinished(opened.state)]
-        back = returned(opened.state, opening.forgotten())
+        back = returned(opened.state, opening.forgotten(opened.state))
     report: dict[str, Any] = {"dry_run": dry_run, "gone": gone, "erasures": []}
     if (waiting or back) and not dry_run:
         for one in resume(opening, insights=None)["erasures"]:
@@ -127,15 +153,16 @@ def retain(opening: Opening, *, dry_run: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def held(opening: Opening, *, writable: bool) -> Iterator[Held]:
-    """The stores; for writing with every other writer kept out."""
+    """The stores; for writing with every other writer kept out, and with nobody who was forgotten lost."""
     settings, now = opening.settings, opening.clock()
     with ExitStack() as stack:
-        books = [
-            stack.enter_context(opening.state(create=writable, book=book)) for book in (SNAPSHOT, INBOX, TOMBSTONES)
-        ]
         state = stack.enter_context(opening.state(create=writable))
         if writable:
             stack.callback(os.close, lock(opening.directory))
+            opening.forgotten(state)  # before an empty book is made in the place of one that is lost
+        books = [
+            stack.enter_context(opening.state(create=writable, book=book)) for book in (SNAPSHOT, INBOX, TOMBSTONES)
+        ]
         snapshot, inbox, tombstones = books
         yield Held(
             state=state,

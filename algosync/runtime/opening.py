@@ -33,6 +33,7 @@ from algosync.stores.settings_kept import keep_settings
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
 from algosync.stores.state import STATE, Book, State, open_state
 from algosync.stores.tombstones import Forgotten, open_forgotten
+from algosync.stores.witness import needed, witness
 from algosync.sync.catalog import Observed
 from algosync.sync.cycle import Hands, ShopRules
 from algosync.sync.ledger import Ledger
@@ -92,8 +93,10 @@ class Opening:
             ledger = Ledger(state.engine, self.target)
             writer: LogWriter = CommittingWriter(state) if writable else ScratchWriter(state)
             stack.callback(writer.close)
-            gone = self.forgotten()
+            gone = self.forgotten(state)
             refuse_returned(state, gone, now)
+            if writable and gone.history.changes:
+                witness(state, gone.history, now)
             hands = Hands(
                 backend=stack.enter_context(self.backend()),
                 client=reader or stack.enter_context(self.reader()),
@@ -155,13 +158,18 @@ class Opening:
         """One of the databases; without `create` for reading alone."""
         return open_state(self.settings.state.url, self.directory, create=create, book=book)
 
-    def forgotten(self) -> Forgotten:
+    def forgotten(self, state: State) -> Forgotten:
         """Who was forgotten, and is not to be taken in.
+
+        Args:
+            state: Knows what there must be of them.
 
         Raises:
             ConfigError: The key by which they are known is missing, or is another one.
+            StoreError: They are lost, or are those of an older backup.
         """
-        return open_forgotten(self.settings.state.url, self.directory, made.hash_key(self.settings))
+        need = needed(state)
+        return open_forgotten(self.settings.state.url, self.directory, made.hash_key(self.settings), need)
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:

@@ -12,9 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from algosync.errors import AlgosyncError
 from algosync.runtime.clock import system_clock
 from algosync.runtime.forwarding import forwarding
 from algosync.runtime.on_first_use import LazyReceipts, Open, lazy_preview
@@ -72,7 +74,9 @@ def open_api(
                 room=room.need,
             )
             routes = tuple(_collecting(settings, told))
-            also = Also(problems=room.problems, forwarding=partial(_forwarded, taken))
+            also = Also(
+                problems=lambda: (*room.problems(), *_unknown(forgotten)), forwarding=partial(_forwarded, taken)
+            )
             explainer = LazyReceipts(settings, base, clock)
             opened = Open(place=place, desk=desk, inbox=taken, door=door, explainer=explainer)
             with forwarding(settings, taken, clock), lazy_preview(settings, base, opened) as pages:
@@ -96,6 +100,16 @@ def _collecting(settings: Settings, collector: Collector) -> Iterator[BaseRoute]
             told = segment.Segment(secret=secret, index=index, list_facet=facet)
             hook = segment.Webhook(segment=told, inbox=collector.inbox, now=collector.now, room=collector.room)
             yield from segment.routes(hook)
+
+
+def _unknown(forgotten: ForgottenAtHand) -> tuple[str, ...]:
+    """That nobody can be kept away who was forgotten, for /readyz: then no event is taken."""
+    try:
+        forgotten()
+    except AlgosyncError as error:
+        structlog.get_logger("algosync.serve").error("no event is taken", error=str(error))
+        return ("who was forgotten is not known, so that no event is taken; see the server's log",)
+    return ()
 
 
 def _forwarded(inbox: Inbox, now: datetime) -> Mapping[str, Any] | None:

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from algosync.errors import AlgosyncError
 from algosync.events import quarantine
 from algosync.runtime.pushing import allowance, quiet_time
 from algosync.settings.models import Settings
+from algosync.settings.rules import hash_key
 from algosync.settings.service import OFF, ScheduleSettings
 from algosync.stores import control
 from algosync.stores.certificates import last_certificate
 from algosync.stores.jobs import LastRun, last_jobs
 from algosync.stores.lags import newest_by_source
 from algosync.stores.state import State
+from algosync.stores.tombstones import open_history
+from algosync.stores.witness import needed, refuse_lost
 from algosync.sync.ledger import Ledger
 from algosync.sync.served import Served, standing
 
@@ -42,6 +46,7 @@ class Vitals:
         quiet: The quiet time that now is.
         operations_left: What the budgets leave; None for no limit.
         certificate: What the last `verify` found, with `at`; None before the first.
+        tombstones: Why nobody can be kept away who was forgotten, so that nothing is pulled or pushed; None in order.
     """
 
     at: datetime
@@ -57,6 +62,7 @@ class Vitals:
     quiet: str | None
     operations_left: int | None
     certificate: Mapping[str, Any] | None
+    tombstones: str | None
 
     @property
     def ages_s(self) -> dict[str, float]:
@@ -92,7 +98,17 @@ def vitals(settings: Settings, state: State, ledger: Ledger, now: datetime) -> V
         quiet=quiet_time(settings, now),
         operations_left=allowance(settings, ledger, now).operations,
         certificate=last_certificate(state),
+        tombstones=_tombstones(settings, state),
     )
+
+
+def _tombstones(settings: Settings, state: State) -> str | None:
+    try:
+        need = needed(state)
+        refuse_lost(need, open_history(settings.state.url, state.directory, hash_key(settings)))
+    except AlgosyncError as error:
+        return str(error)
+    return None
 
 
 def problems(found: Vitals, settings: Settings, due: Mapping[str, datetime]) -> list[str]:
@@ -104,7 +120,8 @@ def problems(found: Vitals, settings: Settings, due: Mapping[str, datetime]) -> 
         due: When each job is or was due. That no worker leads shows in jobs being left undone, wherever it is asked.
     """
     limit = timedelta(minutes=settings.worker.stale_minutes)
-    told = [f"{job.name} failed: {job.error}" for job in found.jobs.values() if job.outcome in FAILING]
+    told = [] if found.tombstones is None else [found.tombstones]
+    told += [f"{job.name} failed: {job.error}" for job in found.jobs.values() if job.outcome in FAILING]
     told += [
         f"{name} has been due since {moment.isoformat(timespec='seconds')}: no worker leads, or it does not keep up"
         for name, moment in due.items()

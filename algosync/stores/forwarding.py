@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, Final, Literal
 
 import orjson
-from sqlalchemy import Connection, delete, func, inspect, or_, select
+from sqlalchemy import Connection, bindparam, delete, func, inspect, or_, select
 
 from algosync.stores.inbox_tables import aside, inbox, meta
 from algosync.stores.inbox_visitor import identity_of, millis, moment
@@ -212,10 +212,12 @@ def not_forwarded(connection: Connection) -> int | None:
     return None if found is None else found.seq
 
 
-def forget_aside(connection: Connection, tokens: Sequence[str]) -> None:
-    """Takes away the refused events of a visitor."""
+def forget_aside(connection: Connection, tokens: Sequence[str], also: Sequence[Mapping[str, int]]) -> None:
+    """Takes away the refused events of a visitor, and those of some numbers."""
     if inspect(connection).has_table(aside.name):
         connection.execute(delete(aside).where(or_(aside.c.token.in_(tokens), aside.c.auth.in_(tokens))))
+        if also:
+            connection.execute(delete(aside).where(aside.c.seq == bindparam("number")), list(also))
 
 
 def _read(connection: Connection) -> Progress | None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, Select, Table, and_, delete, func, or_, select, text
+from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algosync.stores.forwarding import Forwarding, forget_aside, not_forwarded
@@ -276,8 +276,12 @@ class Inbox:
         """When a visitor was shown which action's message, by action, in order."""
         return self.visitor(tokens, 0).impressions
 
-    def forget(self, tokens: Iterable[str]) -> int:
+    def forget(self, tokens: Iterable[str], also: Iterable[int] = ()) -> int:
         """Takes away everything of a visitor: her events, choice and impressions.
+
+        Args:
+            tokens: Hers.
+            also: The numbers of more events, of tokens that others use too.
 
         Returns:
             How many events there were.
@@ -286,9 +290,12 @@ class Inbox:
         with self._state.write() as connection:
             hers = or_(inbox.c.token.in_(known), inbox.c.auth.in_(known))
             gone = connection.execute(delete(inbox).where(hers)).rowcount
+            if numbers := [{"number": number} for number in also]:
+                one = inbox.c.seq == bindparam("number")
+                gone += connection.execute(delete(inbox).where(one), numbers).rowcount
             for table in (choices, impressions):
                 connection.execute(delete(table).where(table.c.token.in_(known)))
-            forget_aside(connection, known)
+            forget_aside(connection, known, numbers)
         return gone
 
     def _collected(self, query: Select[Any]) -> list[Collected]:

@@ -37,12 +37,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from algosync.errors import ConfigError
 from algosync.stores.followed import file_identity
 from algosync.stores.plain import Asked, Plain
-from algosync.stores.state import Book, State, open_state
+from algosync.stores.state import STATE, Book, State, open_state
+from algosync.stores.witness import History, Needed, needed, refuse_lost
 
 Kind = Literal["name", "event"]
 
 _CHECK: Final = "check"
 _CHANGES: Final = "changes"
+_CHANGE: Final = "change "
 _BUSY_S: Final = 0.1
 
 metadata = MetaData()
@@ -64,6 +66,7 @@ TOMBSTONES = Book(file="tombstones.sqlite", metadata=metadata, meta=meta, versio
 
 _MOVED: Final = Asked(select(meta.c.value).where(meta.c.key == _CHANGES))
 _ALL: Final = Asked(select(tombstones.c.hash, tombstones.c.kind, tombstones.c.lifted_at))
+_HISTORY: Final = Asked(select(meta.c.key, meta.c.value).where(meta.c.key.startswith("change")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +88,13 @@ class Forgotten:
         hasher: By which they were made; None where there are none.
         names: Hashes of names, with the moment at which they were lifted; None while they hold.
         events: Hashes of events.
-        changes: Counts how often the book was changed.
+        history: How the book came to be so.
     """
 
     hasher: Hasher | None = None
     names: Mapping[str, datetime | None] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
-    changes: str = ""
+    history: History = field(default_factory=History)
 
     def __bool__(self) -> bool:
         return bool(self.names or self.events)
@@ -143,6 +146,11 @@ class Tombstones:
         with self._state.read() as connection:
             return _read(connection, self.hasher)
 
+    def history(self) -> History:
+        """How the book came to be as it is."""
+        with self._state.read() as connection:
+            return _history(connection)
+
     def bury(self, erasure: str, names: Iterable[str], events: Iterable[str], at: datetime) -> int:
         """Makes tombstones; those that are there already hold again.
 
@@ -177,7 +185,7 @@ class Tombstones:
                 _join(connection, [row["hash"] for row in rows if row["kind"] == "name"], erasure)
                 connection.execute(again, rows)
             _note(connection, _CHECK, hasher.of("check", ""))
-            _moved(connection)
+            _moved(connection, erasure, at)
             mine = select(func.count()).where(tombstones.c.erasure == erasure)
             return int(connection.scalar(mine) or 0)
 
@@ -195,7 +203,8 @@ class Tombstones:
             erasure = connection.scalar(select(tombstones.c.erasure).where(tombstones.c.hash == digest))
             hers = (tombstones.c.erasure == erasure, tombstones.c.kind == "name", tombstones.c.lifted_at.is_(None))
             lifted = connection.execute(update(tombstones).where(*hers).values(lifted_at=at.isoformat())).rowcount
-            _moved(connection)
+            if lifted:
+                _moved(connection, "lifted", at)
         return int(lifted)
 
     def _need(self) -> Hasher:
@@ -227,32 +236,44 @@ class ForgottenAtHand:
         self._identity: object = None
         self._state: State | None = None
         self._plain: Plain | None = None
-        self._known: tuple[str, Forgotten] = ("", NOBODY)
+        self._looked: tuple[object, Forgotten] | None = None
 
     def __call__(self) -> Forgotten:
         """Those of now; nobody where there is no book yet.
 
         Raises:
-            StoreError: The book cannot be read.
+            StoreError: The book cannot be read, or lacks what the state saw of it.
             ConfigError: It was made by another key.
         """
         with self._lock:
-            identity = file_identity(self._path) if self._url == "sqlite" else self._url
+            sqlite = self._url == "sqlite"
+            identity = file_identity(self._path) if sqlite else self._url
             if identity is None:
                 self._leave()
-                return NOBODY
-            if self._state is None or identity != self._identity:
+            elif self._state is None or identity != self._identity:
                 self._open(identity)
-            assert self._state is not None
-            if self._plain is not None:
-                moved = self._plain.once((_CHANGES,), lambda connection: _MOVED.first(connection, {}))
-            else:
-                with self._state.read() as connection:
-                    moved = _MOVED.first(connection, {})
-            if (moved or "") != self._known[0]:
-                with self._state.read() as connection:
-                    self._known = moved or "", _read(connection, None if self._key is None else Hasher(key=self._key))
-            return self._known[1]
+            stands = (file_identity(self._directory / STATE.file) if sqlite else None), self._changes()
+            if self._looked is None or stands != self._looked[0]:
+                self._looked = stands, self._read()
+            return self._looked[1]
+
+    def _changes(self) -> str:
+        if self._state is None:
+            return ""
+        if self._plain is not None:
+            return self._plain.once((_CHANGES,), lambda connection: _MOVED.first(connection, {})) or ""
+        with self._state.read() as connection:
+            return _MOVED.first(connection, {}) or ""
+
+    def _read(self) -> Forgotten:
+        with open_state(self._url, self._directory, create=False, busy_s=_BUSY_S) as state:
+            need = needed(state)
+        found = NOBODY
+        if self._state is not None:
+            with self._state.read() as connection:
+                found = _read(connection, None if self._key is None else Hasher(key=self._key))
+        refuse_lost(need, found.history)
+        return found
 
     def close(self) -> None:
         """Gives the database back."""
@@ -277,18 +298,37 @@ class ForgottenAtHand:
             self._plain.close()
         if self._state is not None:
             self._state.close()
-        self._state, self._plain, self._identity, self._known = None, None, None, ("", NOBODY)
+        self._state, self._plain, self._identity, self._looked = None, None, None, None
 
 
-def open_forgotten(url: str, directory: Path, key: bytes | None) -> Forgotten:
+def open_forgotten(url: str, directory: Path, key: bytes | None, need: Needed) -> Forgotten:
     """Who is forgotten at this moment, read once; nobody where there is no book.
+
+    Args:
+        url: `sqlite`, or the URL of a database.
+        directory: The state directory.
+        key: The shop's secret for keyed hashes, if it has one.
+        need: What the book must hold at least.
+
+    Raises:
+        StoreError: The book cannot be read, or lacks what the state saw of it.
+        ConfigError: It was made by another key, or the key is missing.
+    """
+    with open_state(url, directory, create=False, book=TOMBSTONES) as state:
+        found = Tombstones(state, key).forgotten()
+    refuse_lost(need, found.history)
+    return found
+
+
+def open_history(url: str, directory: Path, key: bytes | None) -> History:
+    """How the book came to be as it is.
 
     Raises:
         StoreError: The book cannot be read.
         ConfigError: It was made by another key, or the key is missing.
     """
     with open_state(url, directory, create=False, book=TOMBSTONES) as state:
-        return Tombstones(state, key).forgotten()
+        return Tombstones(state, key).history()
 
 
 def _read(connection: Connection | Any, hasher: Hasher | None) -> Forgotten:
@@ -299,8 +339,13 @@ def _read(connection: Connection | Any, hasher: Hasher | None) -> Forgotten:
             events.add(digest)
         else:
             names[digest] = None if lifted is None else datetime.fromisoformat(lifted)
-    changes = _MOVED.first(connection, {}) or ""
-    return Forgotten(hasher=hasher, names=names, events=frozenset(events), changes=changes)
+    return Forgotten(hasher=hasher, names=names, events=frozenset(events), history=_history(connection))
+
+
+def _history(connection: Connection | Any) -> History:
+    told = dict(map(tuple, _HISTORY.rows(connection)))
+    changes = told.pop(_CHANGES, "")
+    return History(changes=changes, last=told.get(f"{_CHANGE}{changes}", ""), every=frozenset(told.values()))
 
 
 def _check_key(connection: Connection, hasher: Hasher | None) -> None:
@@ -326,6 +371,8 @@ def _note(connection: Connection, key: str, value: str) -> None:
     connection.execute(insert(meta).values(key=key, value=value))
 
 
-def _moved(connection: Connection) -> None:
+def _moved(connection: Connection, what: str, at: datetime) -> None:
     before = connection.scalar(select(meta.c.value).where(meta.c.key == _CHANGES))
-    _note(connection, _CHANGES, str(int(before or 0) + 1))
+    number = str(int(before or 0) + 1)
+    _note(connection, _CHANGES, number)
+    _note(connection, f"{_CHANGE}{number}", f"{number} {what} {at.isoformat()}")

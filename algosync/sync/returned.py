@@ -72,7 +72,7 @@ def refuse_returned(state: State, forgotten: Forgotten, at: datetime) -> None:
     if not forgotten.names:
         return
     looked = told(state, _KEY)
-    if looked is not None and looked["changes"] == forgotten.changes:
+    if looked is not None and looked["changes"] == forgotten.history.stand:
         return
     found, under_way = returned(state, forgotten), _under_way(state)
     if back := set(found) - under_way:
@@ -82,7 +82,7 @@ def refuse_returned(state: State, forgotten: Forgotten, at: datetime) -> None:
             hint="Run `algosync forget --pending`, which takes them out again",
         )
     if state.writable and not found:
-        tell(state, _KEY, {"changes": forgotten.changes}, at)
+        tell(state, _KEY, {"changes": forgotten.history.stand}, at)
 
 
 def _under_way(state: State) -> set[str]:

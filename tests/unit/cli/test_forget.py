@@ -50,6 +50,10 @@ class Shop:
     def forget_lift(self, user):
         return {"person": user, "lifted": 2 if user == "anna" else 0, "at": "2026-11-23T12:00:00+00:00"}
 
+    def forget_accept_loss(self, *, confirm):
+        lacks = "the tombstones are lost" if self.receipt else None
+        return {"lacks": lacks, "accepted": bool(lacks) and confirm({"lacks": lacks})}
+
     def export(self, user):
         if user == "nobody":
             raise ConfigError("is missing", where="identity.hash_key")
@@ -109,7 +113,10 @@ def test_what_is_pending_is_gone_on_with(run, shop):
     assert "no erasure is under way" in run("forget", "--pending").stdout
 
 
-@pytest.mark.parametrize("arguments", [(), ("anna", "--pending"), ("--pending", "--lift")])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("anna", "--pending"), ("--pending", "--lift"), ("anna", "--accept-loss"), ("--accept-loss", "--lift")],
+)
 def test_a_user_or_pending(run, shop, arguments):
     assert run("forget", *arguments).exit_code == 2
 
@@ -117,6 +124,17 @@ def test_a_user_or_pending(run, shop, arguments):
 def test_lifting_says_from_when(run, shop):
     assert "anna heeded from 2026-11-23" in run("forget", "anna", "--lift").stdout
     assert "was not forgotten" in run("forget", "ben", "--lift").stdout
+
+
+def test_a_loss_is_accepted_by_a_word_alone(run, shop):
+    refused = run("forget", "--accept-loss")
+    assert refused.exit_code == 0
+    assert "the tombstones are lost; whoever is missing there comes back" in refused.output
+    assert "--yes" in refused.output
+    assert "nothing was changed" in refused.output
+    assert "hold from now on" in run("forget", "--accept-loss", "--yes").stdout
+    shop.receipt = None
+    assert "nothing to accept" in run("forget", "--accept-loss").stdout
 
 
 def test_an_export_is_one_document(run, shop):

@@ -9,7 +9,8 @@ from sqlalchemy import insert, select
 
 from algosync.errors import StoreError
 from algosync.events.log import EventLog
-from algosync.operate.erasing import erase_mentions, quarantined, unfinished
+from algosync.operate.erasing import erase_mentions, note, quarantined, unfinished
+from algosync.operate.forget import Order
 from algosync.operate.search import Names
 from algosync.operate.whose import Shelves, whose
 from algosync.stores import tables
@@ -19,7 +20,7 @@ from algosync.stores.settings_kept import keep_settings, settings_at
 from algosync.stores.snapshot import Delta, Snapshot
 from algosync.stores.tombstones import Tombstones
 from algosync.sync.results import Results
-from tests.unit.operate.test_laws import forget, pull, shop, told
+from tests.unit.operate.test_laws import forget, forgetting, pull, shop, told
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -155,6 +156,61 @@ def test_files_that_could_not_be_emptied_are_gone_on_with(held, monkeypatch):
     assert (receipt["erasure"], receipt["status"], receipt["proof"]["clean"]) == (number, "done", True)
     assert not unfinished(held.state)
     assert not [path for path in held.directory.rglob("*") if path.is_file() and b"anna-1" in path.read_bytes()]
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def kill(monkeypatch, after):
+    """Dies instead of compacting, once some databases were."""
+    left = iter(range(after))
+
+    def dying(state):
+        if next(left, None) is None:
+            monkeypatch.setattr("algosync.operate.forget.compact", compact)
+            raise Killed
+        return compact(state)
+
+    monkeypatch.setattr("algosync.operate.forget.compact", dying)
+
+
+def files_naming(held, name):
+    return [path for path in held.directory.rglob("*") if path.is_file() and name in path.read_bytes()]
+
+
+@pytest.mark.parametrize("after", range(4))
+@pytest.mark.parametrize("by", ["resume", "another"])
+def test_an_erasure_is_not_done_before_the_files_are_written_anew(held, monkeypatch, after, by):
+    pull(held, [row("anna-1"), row("ben-22")], 0)
+    kill(monkeypatch, after)
+    with pytest.raises(Killed):
+        forget(held, "anna-1")
+    assert after or files_naming(held, b"anna-1")
+    ((number, document),) = unfinished(held.state)
+    assert (document["status"], "anna-1" in str(document)) == ("unfinished", False)
+    if by == "resume":
+        (receipt,) = forgetting(held).resume()
+        assert (receipt["erasure"], receipt["status"], receipt["proof"]) == (number, "done", None)
+        assert "no bytes were searched" in str(receipt["steps"])
+    else:
+        assert forget(held, "ben-22")["status"] == "done"
+    assert not unfinished(held.state)
+    assert not files_naming(held, b"anna-1")
+    assert forgetting(held).resume() == []
+
+
+def test_whoever_returns_meanwhile_leaves_no_erasure_half_done_either(held, monkeypatch):
+    pull(held, [row("anna-1")], 0)
+    receipt = forget(held, "anna-1")
+    document = {"status": "pending", "who": [], "shared": 0, "steps": {"insights": {"status": "pending"}}}
+    note(held.state, receipt["erasure"], {**document, "asked_at": None, "person": "anna-1", "names": ["anna-1"]}, NOW)
+    kill(monkeypatch, 0)
+    with pytest.raises(Killed):
+        forgetting(held).lift(Order(user="anna-1"))
+    assert files_naming(held, b"anna-1")
+    assert [one["status"] for one in forgetting(held).resume()] == ["done"]
+    assert not files_naming(held, b"anna-1")
 
 
 def test_somebody_of_many_devices_is_forgotten_too(held):

@@ -108,13 +108,17 @@ def publish(held, number):
     Inbox(held.inbox, forgotten=lambda: gone).append(sent, NOW)
 
 
-def forget(held, user):
+def forgetting(held):
     algolia = AtAlgolia(
         target=Target(app_id="APP"), ledger=Ledger(held.state.engine, Target(app_id="APP")),
         payload_index="payloads", ids=OpaqueIds(key=KEY), reader=Nowhere(),
         writer=lambda: None, insights=None, profiles=None,
     )  # fmt: skip
-    return Forgetting(held, algolia, lambda: NOW).forget(Order(user=user), lambda _: True)
+    return Forgetting(held, algolia, lambda: NOW)
+
+
+def forget(held, user):
+    return forgetting(held).forget(Order(user=user), lambda _: True)
 
 
 def told(held):

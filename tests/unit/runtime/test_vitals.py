@@ -33,6 +33,7 @@ WELL = Vitals(
     quiet=None,
     operations_left=None,
     certificate=None,
+    tombstones=None,
 )
 LATE = {"pushed_at": NOON - 3 * HOUR}
 
@@ -51,6 +52,7 @@ def test_one_that_does_its_work_has_none():
     ("more", "says"),
     [
         ({"pushed_at": None}, "nothing has been pushed yet"),
+        ({"tombstones": "tombstones: they are lost. Restore them"}, "tombstones: they are lost. Restore them"),
         (LATE, "nothing has been pushed since 2026-11-23T09:00:00+00:00"),
         (
             {"served": Served(deferred_since=(NOON - 2 * HOUR).isoformat())},

@@ -17,6 +17,7 @@ from algosync.stores.tombstones import (
     event_name,
     open_forgotten,
 )
+from algosync.stores.witness import History, Needed, needed, witness
 
 KEY = b"a secret of the shop"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -90,16 +91,16 @@ def test_nobody_is_buried_without_a_key(opened):
 
 
 def test_the_file_is_its_owners_and_holds_no_name(tmp_path):
-    assert open_forgotten("sqlite", tmp_path, KEY) is not None
+    assert open_forgotten("sqlite", tmp_path, KEY, Needed()) is not None
     assert list(tmp_path.iterdir()) == []  # looking makes nothing
     with open_state("sqlite", tmp_path, create=True, book=TOMBSTONES) as state:
         Tombstones(state, KEY).bury("e1", ["anna-4711"], [], NOW)
     path = tmp_path / "tombstones.sqlite"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"anna-4711" not in path.read_bytes()
-    assert open_forgotten("sqlite", tmp_path, KEY).holds("anna-4711")
-    assert "anna" not in repr(open_forgotten("sqlite", tmp_path, KEY))
-    assert "secret" not in repr(open_forgotten("sqlite", tmp_path, KEY))
+    assert open_forgotten("sqlite", tmp_path, KEY, Needed()).holds("anna-4711")
+    assert "anna" not in repr(open_forgotten("sqlite", tmp_path, KEY, Needed()))
+    assert "secret" not in repr(open_forgotten("sqlite", tmp_path, KEY, Needed()))
 
 
 def test_those_who_serve_follow_what_is_made_and_lifted(state_url, tmp_path):
@@ -117,3 +118,38 @@ def test_those_who_serve_follow_what_is_made_and_lifted(state_url, tmp_path):
         (tmp_path / "tombstones.sqlite").unlink()
         assert not at_hand()
         at_hand.close()
+
+
+def test_every_change_has_a_place_in_the_history(book):
+    assert book.history() == History()
+    book.bury("e1", ["anna"], [], NOW)
+    before = book.history()
+    book.lift("nobody", NOW)
+    assert book.history() == before
+    book.lift("anna", NOW)
+    after = book.history()
+    assert (before.changes, after.changes) == ("1", "2")
+    assert before.every == {before.last} < after.every
+    assert before.stand != after.stand
+
+
+def test_a_book_is_good_where_it_goes_as_far_as_the_state_saw_or_further():
+    one, two = (History(changes=str(n), last=str(n), every=frozenset(map(str, range(1, n + 1)))) for n in (1, 2))
+    other = History(changes="2", last="x", every=frozenset("1x"))
+    assert Needed().lacks(History()) is None
+    saw = Needed(changes=2, last="2")
+    assert saw.lacks(two) is None
+    assert Needed(changes=1, last="1").lacks(two) is None
+    assert "lack 1 changes" in saw.lacks(one)
+    assert "not those of this state" in saw.lacks(other)
+    assert "lost" in saw.lacks(History())
+    assert Needed(changes=1).lacks(History(changes="3")) is None  # of a version that did not note which
+
+
+def test_a_state_knows_the_last_that_it_saw(state_url, tmp_path):
+    with open_state(state_url, tmp_path, create=True) as state:
+        assert needed(state) == Needed()
+        witness(state, History(changes="3", last="3 e1", every=frozenset({"3 e1"})), NOW)
+        assert needed(state) == Needed(changes=3, last="3 e1")
+        witness(state, History(), NOW)
+        assert needed(state) == Needed()
