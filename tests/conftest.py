@@ -18,7 +18,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import mkdtemp
@@ -29,9 +28,10 @@ import pytest
 import structlog
 import uvicorn
 from hypothesis import settings
-from ibis.backends.duckdb import Backend
 from pydantic import SecretStr
 from typer.testing import CliRunner
+
+from tests.compiling import compile_once
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,21 +61,9 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> Iterator[None]:
-    """An expression equal to one that was compiled before gives the same SQL: compiling is a third of a small sync."""
-    compiled, backend = Backend.compile, Backend()
-    once = lru_cache(maxsize=512)(lambda op, limit: compiled(backend, op.to_expr(), limit=limit))
-
-    def remembered(self: Backend, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
-        if params or pretty:
-            return compiled(self, expr, limit=limit, params=params, pretty=pretty)
-        return once(expr.op(), limit)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Backend, "compile", remembered)
-        # Part of every expression's identity, and otherwise another one for each run, by the folder it may spill into.
-        patch.setattr(Backend, "db_identity", "duckdb")
+        compile_once(patch.setattr)
         yield
-    once.cache_clear()
 
 
 SECRET_FROM = 12
@@ -200,9 +188,11 @@ def answering_server(tell: Tell) -> Iterator[str]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="session")

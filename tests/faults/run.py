@@ -32,6 +32,8 @@ Key = tuple[str, str]
 """A scenario and a database."""
 Found = dict[Key, tuple[int, list[Case]]]
 """What came of each: the fewest operations, and the cases."""
+TOLD_EVERY = 25
+"""Cases of a scenario."""
 HEAD = (
     *("scenario", "database", "fault", "cases", "same end", "runs, most"),
     *("operations: least needed", "mean", "most"),
@@ -91,7 +93,7 @@ def unit(options: argparse.Namespace, key: Key) -> tuple[Key, int, list[Case]]:
         bench = Bench(SCENARIOS[scenario], Path(place) / "shop", server, zygote, made, receiver=receiver)
         for case in cases(bench, options):
             found.append(case)
-            _tell(key, case, options)
+            _tell(key, found, options)
     return key, bench.minimum, found
 
 
@@ -104,11 +106,17 @@ def run(options: argparse.Namespace) -> int:
     return int(any(case.differs for _, every in found.values() for case in every))
 
 
-def _tell(key: Key, case: Case, options: argparse.Namespace) -> None:
+def _tell(key: Key, found: list[Case], options: argparse.Namespace) -> None:
+    case = found[-1]
     name = "undisturbed" if case.step is None else f"killed before {case.step.name} ({case.step.turn})"
-    line = f"{'-'.join(key)} {case.fault}: {name}: {case.runs} runs, {case.operations} operations"
+    lines = []
     if case.differs or options.verbose:
-        print(line, *case.differs, sep="\n  ", file=sys.stderr, flush=True)  # noqa: T201
+        lines.append(f"{'-'.join(key)} {case.fault}: {name}: {case.runs} runs, {case.operations} operations")
+        lines.extend(f"  {difference}" for difference in case.differs)
+    if len(found) % TOLD_EVERY == 0:
+        lines.append(f"{'-'.join(key)}: {len(found)} cases, {sum(not one.differs for one in found)} with the same end")
+    if lines:
+        print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -13,17 +13,16 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 _sleep = time.sleep
 time.sleep = lambda seconds: _sleep(min(seconds, 0.001))  # before anybody has kept the real one
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # also what it loads is the code it lies beside
+
 import orjson  # noqa: E402
 import sparse_dot_topn  # noqa: E402
-from ibis.backends.duckdb import Backend  # noqa: E402
-from ibis.backends.sql.compilers.duckdb import DuckDBCompiler  # noqa: E402
 
 from algosync.errors import AlgosyncError, BrakeError  # noqa: E402
 from algosync.runtime.commands import Runtime  # noqa: E402
@@ -31,8 +30,7 @@ from algosync.runtime.stopping import Stopping  # noqa: E402
 from algosync.runtime.working import Worker  # noqa: E402
 from algosync.scheduler import once  # noqa: E402
 from algosync.sync.stages import Silent  # noqa: E402
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.compiling import compile_once  # noqa: E402
 from tests.faults.effects import Effects  # noqa: E402
 
 TOO_LONG_S = 120
@@ -45,22 +43,6 @@ def single_threaded() -> None:
         plain = getattr(sparse_dot_topn, name)
         alone = lambda *given, plain=plain, **named: plain(*given, **{**named, "n_threads": 1})  # noqa: E731
         setattr(sparse_dot_topn, name, alone)
-
-
-def compile_once() -> None:
-    """An expression equal to one that was compiled before gives the same SQL: it is most of what a tiny sync costs."""
-    translated, compiled, backend = DuckDBCompiler.to_sqlglot, Backend.compile, Backend()
-    tree = lru_cache(maxsize=None)(lambda op, limit: translated(Backend.compiler, op.to_expr(), limit=limit))
-    words = lru_cache(maxsize=None)(lambda op, limit: compiled(backend, op.to_expr(), limit=limit))
-
-    def translating(self: DuckDBCompiler, expr: Any, *, limit: Any = None, params: Any = None) -> Any:
-        return translated(self, expr, limit=limit, params=params) if params else tree(expr.op(), limit)
-
-    def compiling(self: Backend, expr: Any, /, *, limit: Any = None, params: Any = None, pretty: bool = False) -> str:
-        return compiled(self, expr, limit=limit, params=params, pretty=pretty) if params else words(expr.op(), limit)
-
-    DuckDBCompiler.to_sqlglot, Backend.compile = translating, compiling  # type: ignore[method-assign]
-    Backend.db_identity = "duckdb"  # type: ignore[assignment]
 
 
 def perform(told: dict[str, Any]) -> dict[str, Any]:
