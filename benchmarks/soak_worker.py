@@ -22,6 +22,9 @@ from scipy.stats import theilslopes
 TICK_S = 0.05
 """So short that the moments between two jobs are seen, in which no job's memory and handles are counted."""
 GROWTH = 0.03
+GROWTH_KB = 400
+"""A round. The events of a round alone take about 150: without new ones it is 50. What leaks 200 KB in each of the four
+jobs of a round leaks twice this."""
 MORE = 6
 """Handles and threads that may be under way at the quietest moment that was seen."""
 
@@ -58,6 +61,7 @@ class Life:
         jobs: How many have ended, by name and outcome.
         accepted: Events, by its log.
         answers: How many answers it gave, by path and status.
+        unready: How often it said that it is not ready, by reason.
     """
 
     def __init__(self, command: Sequence[str], place: Path, number: int) -> None:
@@ -67,6 +71,7 @@ class Life:
         self.jobs: Counter[tuple[str, str]] = Counter()
         self.accepted = 0
         self.answers: Counter[str] = Counter()
+        self.unready: Counter[str] = Counter()
         self._log, said = place / f"log-{number}.jsonl", place / f"said-{number}.json"
         self._read, self._rest = 0, b""
         with self._log.open("wb") as log, said.open("wb") as out:
@@ -130,6 +135,8 @@ class Life:
         """Asks it how it is."""
         answer = self._asking.get(path)
         self.answers[f"{path} {answer.status_code}"] += 1
+        if answer.status_code == 503:
+            self.unready.update(answer.json()["problems"])
         return answer
 
     def until(self, job: str) -> None:
@@ -183,18 +190,20 @@ class Judged:
     Attributes:
         mb: Memory resident in each round, in MB: the least of its samples.
         growth: The likeliest growth of that over the second half of the rounds, as a share of its level.
+        growth_kb: The same in each of these rounds, in KB.
         handles, threads: The fewest in the second quarter of the rounds, and in the last.
     """
 
     mb: tuple[float, ...]
     growth: float
+    growth_kb: float
     handles: tuple[int, int]
     threads: tuple[int, int]
 
     @property
     def memory_is_flat(self) -> bool:
-        """Whether it grows by no more than GROWTH."""
-        return self.growth <= GROWTH
+        """Whether it grows by no more than GROWTH, or, in a life that is long, by no more than GROWTH_KB a round."""
+        return self.growth <= GROWTH or self.growth_kb <= GROWTH_KB
 
     @property
     def handles_are_flat(self) -> bool:
@@ -223,12 +232,14 @@ def judged(samples: Sequence[Sample]) -> Judged:
         raise ValueError(f"a life of {len(seen)} rounds is too short to be judged")
     mb = tuple(min(sample.mb for sample in each) for each in seen)
     half, quarter = mb[len(mb) // 2 :], len(seen) // 4
+    slope = float(theilslopes(half).slope)
     second, last = (
         [sample for each in part for sample in each] for part in (seen[quarter : 2 * quarter], seen[-quarter:])
     )
     return Judged(
         mb=mb,
-        growth=float(theilslopes(half).slope) * (len(half) - 1) / median(half),
+        growth=slope * (len(half) - 1) / median(half),
+        growth_kb=slope * 1000,
         handles=(min(sample.handles for sample in second), min(sample.handles for sample in last)),
         threads=(min(sample.threads for sample in second), min(sample.threads for sample in last)),
     )

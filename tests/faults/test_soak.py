@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from algosync.mock.recorder import RecordedRequest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SOAK = BENCHMARKS / "soak.py"
 
@@ -23,6 +25,14 @@ def worker() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCHMARKS)
         yield import_module("soak_worker")
+
+
+@pytest.fixture
+def tap() -> Any:
+    """Counts what is asked of the mock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCHMARKS)
+        return import_module("soak").Tap()
 
 
 @pytest.fixture
@@ -55,12 +65,21 @@ def test_a_life_is_flat_that_warms_up_and_needs_much_in_between(life: Callable[.
     assert found.threads_are_flat
 
 
-@pytest.mark.parametrize("mb", [0.4, 1.4, 20])
+@pytest.mark.parametrize("mb", [0.6, 1.4, 20])
 def test_memory_that_leaks_within_its_noise_is_not_flat(life: Callable[..., Any], mb: float) -> None:
     found = life(mb=mb)
     assert not found.memory_is_flat
     assert found.growth == pytest.approx(mb * 49 / (400 + mb * 75), rel=0.2)
+    assert found.growth_kb == pytest.approx(mb * 1000, rel=0.2)
     assert found.handles_are_flat
+
+
+@pytest.mark.parametrize(("rounds", "leaks"), [(150, False), (1000, False), (60, True), (150, True), (1000, True)])
+def test_what_events_take_is_no_leak_however_long_and_200_kb_a_job_are_one(
+    life: Callable[..., Any], rounds: int, leaks: bool
+) -> None:
+    """A round has four jobs, and its events take 170 KB."""
+    assert life(mb=0.17 + 0.8 * leaks, rounds=rounds).memory_is_flat is not leaks
 
 
 def test_a_handle_or_a_thread_that_is_left_every_fifth_round_is_found(life: Callable[..., Any]) -> None:
@@ -72,6 +91,37 @@ def test_a_handle_or_a_thread_that_is_left_every_fifth_round_is_found(life: Call
 def test_too_short_a_life_is_not_judged(life: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="a life of 3 rounds is too short"):
         life(rounds=3)
+
+
+def test_what_is_done_twice_is_counted_by_what_befell_the_first(tap: Any) -> None:
+    def write(name: str, value: int, status: int = 200, fault: str | None = None, key: str = "mock-write") -> None:
+        body = {"requests": [{"action": "updateObject", "body": {"objectID": name, "value": value}}]}
+        path = "/1/indexes/products/batch"
+        tap.append(
+            RecordedRequest(
+                operation="batch",
+                method="POST",
+                path=path,
+                key=key,
+                status=status,
+                body=json.dumps(body).encode(),
+                fault=fault,
+            )
+        )
+
+    write("lost", 1, fault="lost")
+    write("lost", 1)
+    write("lost", 1)
+    write("refused", 1, status=503, fault="503")
+    write("refused", 1)
+    write("changed", 1, fault="truncated")
+    write("changed", 2)
+    write("replaced", 1)
+    write("replaced", 3, key="mock-admin")
+    write("replaced", 1)
+
+    assert tap.repeated == {"lost": 1, "none": 1}
+    assert tap.struck == {"lost": 1, "503": 1, "truncated": 1}
 
 
 @pytest.mark.soak
