@@ -81,7 +81,7 @@ def retention(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Take away what is older than [retention] keeps it."""
+    """Take away what is older than the settings under retention keep it."""
     if not dry_run and not yes and not _sure(json=json):
         raise typer.Exit
     _run(lambda runtime: runtime.retention(dry_run=dry_run), config, json=json, verbose=verbose, show=_retained)
