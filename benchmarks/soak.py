@@ -6,8 +6,8 @@ API, the shop's feed replaces products, and the mock and that API fail as planne
 started anew; its last life is the long one, which is judged, and ends with SIGTERM in the middle of a push. Then the
 faults are lifted, `worker --once` does what is left, and all of `kept` must be true. Exit code 1 otherwise.
 
-Flat is a life in whose second half memory grows by no more than 3 %, or by no more than 400 KB a round, and whose
-fewest handles and threads in its last quarter are at most six more than in its second; see `judged` in soak_worker.py.
+Flat is a life in whose second half memory grows by no more than 3 %, and whose fewest handles and threads in its last
+quarter are at most six more than in its second; see `judged` in soak_worker.py.
 """
 
 from __future__ import annotations

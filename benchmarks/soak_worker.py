@@ -22,9 +22,6 @@ from scipy.stats import theilslopes
 TICK_S = 0.05
 """So short that the moments between two jobs are seen, in which no job's memory and handles are counted."""
 GROWTH = 0.03
-GROWTH_KB = 400
-"""A round. The events of a round alone take about 150: without new ones it is 50. What leaks 200 KB in each of the four
-jobs of a round leaks twice this."""
 MORE = 6
 """Handles and threads that may be under way at the quietest moment that was seen."""
 
@@ -202,8 +199,8 @@ class Judged:
 
     @property
     def memory_is_flat(self) -> bool:
-        """Whether it grows by no more than GROWTH, or, in a life that is long, by no more than GROWTH_KB a round."""
-        return self.growth <= GROWTH or self.growth_kb <= GROWTH_KB
+        """Whether it grows by no more than GROWTH."""
+        return self.growth <= GROWTH
 
     @property
     def handles_are_flat(self) -> bool:

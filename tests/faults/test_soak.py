@@ -65,7 +65,7 @@ def test_a_life_is_flat_that_warms_up_and_needs_much_in_between(life: Callable[.
     assert found.threads_are_flat
 
 
-@pytest.mark.parametrize("mb", [0.6, 1.4, 20])
+@pytest.mark.parametrize("mb", [0.4, 1.4, 20])
 def test_memory_that_leaks_within_its_noise_is_not_flat(life: Callable[..., Any], mb: float) -> None:
     found = life(mb=mb)
     assert not found.memory_is_flat
@@ -74,12 +74,9 @@ def test_memory_that_leaks_within_its_noise_is_not_flat(life: Callable[..., Any]
     assert found.handles_are_flat
 
 
-@pytest.mark.parametrize(("rounds", "leaks"), [(150, False), (1000, False), (60, True), (150, True), (1000, True)])
-def test_what_events_take_is_no_leak_however_long_and_200_kb_a_job_are_one(
-    life: Callable[..., Any], rounds: int, leaks: bool
-) -> None:
-    """A round has four jobs, and its events take 170 KB."""
-    assert life(mb=0.17 + 0.8 * leaks, rounds=rounds).memory_is_flat is not leaks
+@pytest.mark.parametrize("rounds", [60, 150, 1000])
+def test_200_kb_that_each_of_four_jobs_leaves_in_a_round_are_found(life: Callable[..., Any], rounds: int) -> None:
+    assert not life(mb=0.8, rounds=rounds).memory_is_flat
 
 
 def test_a_handle_or_a_thread_that_is_left_every_fifth_round_is_found(life: Callable[..., Any]) -> None:
