@@ -7,6 +7,7 @@ import shutil
 
 import httpx
 import pytest
+from sqlalchemy import create_engine, text
 
 from algosync.errors import ConfigError, StoreError
 from algosync.runtime.opening import Opening
@@ -243,8 +244,6 @@ def test_on_the_command_line(shop):
 
 
 def test_on_postgresql_too(small, postgresql_url):
-    from sqlalchemy import create_engine, text
-
     small.configure(state={"url": postgresql_url})
     small.lighten()
     small.sync()

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from algosync.cli import render
 from algosync.cli.app import app
 from algosync.errors import BrakeError, StoreError
+from algosync.stores.control import APPROVED, told
+from algosync.stores.state import open_state
 
 from .conftest import PRODUCTS
 
@@ -100,6 +102,8 @@ def test_what_was_approved_and_then_refused_passes_when_it_is_tried_again(synced
     assert synced.sync()["pushed"]["operations"] == 1
     reordered(synced)  # and from here on what it makes of that record is a change like any other
     synced.sync()
+    with open_state("sqlite", synced.state, create=False) as state:
+        assert told(state, APPROVED) is None
     synced.configure(facets={"brand": 90, "categories": 40}, push={"brake": {**STRICT["brake"], "change_share": 0.05}})
     with pytest.raises(BrakeError, match="changes more than it may"):
         synced.sync()
