@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from algosync.errors import StoreError
 from algosync.stores.tables import SCHEMA_VERSION, meta, metadata
 
 _BUSY_S = 30.0
+_BUSY_STEP_S = 0.01
 _LOCK = 7_411_020_531  # a number of our own for PostgreSQL's advisory locks
 
 
@@ -214,9 +216,7 @@ def _create(state: State, book: Book) -> None:
 
 def _make_directory(directory: Path) -> None:
     try:
-        if not directory.is_dir():
-            directory.mkdir(parents=True)
-            directory.chmod(0o700)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"the state directory cannot be made: {error.strerror}", where=str(directory), hint="See state.directory"
@@ -248,15 +248,35 @@ def _sqlite_file(path: Path, *, create: bool, busy_s: float) -> Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=busy_s, check_same_thread=False)
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA synchronous=FULL")  # what was committed is on the disk
-        connection.execute("PRAGMA journal_mode=WAL" if create else "PRAGMA query_only=ON")
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA synchronous=FULL")  # what was committed is on the disk
+            if create:
+                _write_ahead(connection, busy_s)
+            else:
+                connection.execute("PRAGMA query_only=ON")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     # The URL only names the file in messages; `creator` connects.
     engine = create_engine(URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True)
     _explicit_transactions(engine)
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_s: float) -> None:
+    """Sets the journal mode, waiting for who else opens a new file: SQLite's own timeout knows no wait for a writer."""
+    until = monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= until:
+                raise
+        sleep(_BUSY_STEP_S)
 
 
 def _has_content(path: Path) -> bool:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
 from sqlalchemy import create_engine, func, insert, select, text, update
 
 from algosync.errors import StoreError
+from algosync.stores import state as room
 from algosync.stores.state import memory_state, open_state
 from algosync.stores.tables import cursors, meta
 
@@ -77,6 +80,49 @@ def test_a_second_writer_waits_for_the_first(state_url, tmp_path):
             order.append("first")
         thread.join()
     assert order == ["first", 1]
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A new file of SQLite, not yet in the journal mode of a state, that another connection is about to write to."""
+    connection = sqlite3.connect(tmp_path / "state.sqlite", isolation_level=None)
+    connection.execute("CREATE TABLE another (value)")
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def test_who_opens_a_new_file_waits_for_others_in_it(tmp_path, monkeypatch, held):
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            held.execute("COMMIT")
+
+    monkeypatch.setattr(room, "sleep", wait)
+    open_state("sqlite", tmp_path, create=True).close()
+    assert len(waited) == 3
+
+
+def test_who_opens_a_new_file_waits_no_longer_than_was_said(tmp_path, held):
+    with pytest.raises(StoreError, match="locked"):
+        open_state("sqlite", tmp_path, create=True, busy_s=0)
+
+
+def test_many_processes_may_begin_a_state_at_once(tmp_path):
+    opening = (
+        "import sys; from pathlib import Path; from algosync.stores.state import open_state\n"
+        "print(flush=True); sys.stdin.readline()\n"
+        "open_state('sqlite', Path(sys.argv[1]), create=True).close()"
+    )
+    command = [sys.executable, "-c", opening, str(tmp_path / "of" / "shop")]
+    many = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(4)]
+    for process in many:
+        process.stdout.readline()
+    for process in many:
+        process.communicate(b"go\n")
+    assert [process.returncode for process in many] == [0] * 4
 
 
 def test_a_reader_sees_one_moment(state_url, tmp_path):
