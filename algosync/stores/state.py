@@ -272,11 +272,12 @@ def _write_ahead(connection: sqlite3.Connection, busy_s: float) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= until:
                 raise
-        sleep(_BUSY_STEP_S)
+            sleep(_BUSY_STEP_S)
+        else:
+            return
 
 
 def _has_content(path: Path) -> bool:

@@ -17,9 +17,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+_DEEPEST = 100
+"""Levels of objects and lists in a record; what walks them level by level must not meet Python's limit."""
+
 _EXACT = 2**53
 _WHOLE = 2**63
 _HALF = re.compile(r"[\ud800-\udfff]")
+_NOT_UTF_8 = "is not UTF-8; a source of another encoding needs its name in the settings"
+_TOO_DEEP = f"is nested over {_DEEPEST} levels deep"
 _LONG = re.compile(r"\d{19}")
 _LONG_BYTES = re.compile(rb"\d{19}")
 
@@ -72,23 +77,27 @@ def loads(data: bytes | str) -> Any:
     """Read JSON; integers of any length stay what they are.
 
     Raises:
-        orjson.JSONDecodeError: It is none, or is nested too deep.
+        orjson.JSONDecodeError: It is none, is nested too deep, or holds a number too large.
     """
     value = orjson.loads(data)
+    if _opened(data) > _DEEPEST and _deep(value):
+        raise orjson.JSONDecodeError(_TOO_DEEP, "", 0)
     # orjson makes floats of integers over 64 bits, and so one id of several.
     if (_LONG if isinstance(data, str) else _LONG_BYTES).search(data) is None:  # type: ignore[arg-type]
         return value
     try:
         return json.loads(data)
-    except (ValueError, RecursionError):
-        raise orjson.JSONDecodeError("is nested too deep", "", 0) from None
+    except ValueError:  # more digits than Python reads
+        raise orjson.JSONDecodeError("a number is too large", "", 0) from None
 
 
 def document(data: bytes) -> tuple[Any, bool]:
-    """Read a JSON document, also one with what programs write and JSON has not: NaN, infinity, halves of characters.
+    """Read a JSON document, also one with what programs write and JSON has not.
+
+    That is NaN, infinity, halves of characters, bytes that are not UTF-8.
 
     Returns:
-        What it says, and whether that is JSON throughout; else `flaw` tells it of each part.
+        What it says, and whether that is usable throughout; else `flaw` tells it of each part.
 
     Raises:
         orjson.JSONDecodeError: It is none, or is nested too deep.
@@ -96,21 +105,46 @@ def document(data: bytes) -> tuple[Any, bool]:
     try:
         return loads(data), True
     except orjson.JSONDecodeError as error:
-        with suppress(ValueError, RecursionError):
-            return json.loads(data.decode("utf-8", "surrogatepass"), parse_int=_integer), False
+        for otherwise in ("surrogatepass", "surrogateescape"):
+            with suppress(ValueError, RecursionError):
+                return json.loads(data.decode("utf-8", otherwise), parse_int=_integer), False
         raise error from None
 
 
 def flaw(value: Any) -> tuple[bytes, str] | None:
-    """Return what in a part of such a document no JSON can hold: the part's text and the reason; None for nothing."""
+    """Return what makes a part of such a document unusable: the part's text and the reason; None for nothing."""
     text_ = _written(value)
+    if _deep(value):
+        return escaped(text_).encode(), _TOO_DEEP
     if _HALF.search(text_):
+        with suppress(UnicodeEncodeError):
+            return text_.encode("utf-8", "surrogateescape"), _NOT_UTF_8
         return escaped(text_).encode(), "is no JSON: half a character, a lone surrogate"
     try:
         orjson.loads(text_)
     except orjson.JSONDecodeError:
         return text_.encode(), "is no JSON: a number is NaN, infinite or too large"
     return None
+
+
+def _opened(data: bytes | str) -> int:
+    if isinstance(data, str):
+        return data.count("{") + data.count("[")
+    return data.count(b"{") + data.count(b"[")
+
+
+def _deep(value: Any) -> bool:
+    level = [[value]]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _written(value: Any) -> str:

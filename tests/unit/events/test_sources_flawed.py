@@ -28,6 +28,8 @@ MAPPING = EventMapping(columns=COLUMNS, constants={"event_type": "view"}, produc
 
 NUMBER = "is no JSON: a number is NaN, infinite or too large"
 HALF = "is no JSON: half a character, a lone surrogate"
+DEEP = "is nested over 100 levels deep"
+BYTES = "is not UTF-8; a source of another encoding needs its name in the settings"
 FLAWS = [
     pytest.param(b'"price": NaN', NUMBER, '"price":NaN', id="nan"),
     pytest.param(b'"price": -Infinity', NUMBER, '"price":-Infinity', id="infinity"),
@@ -36,6 +38,11 @@ FLAWS = [
     pytest.param(b'"price": 1, "odd": [{"deep": NaN}]', NUMBER, '"deep":NaN', id="nested"),
     pytest.param(b'"price": 1, "name": "a\\ud83d"', HALF, r'"name":"a\ud83d"', id="half"),
     pytest.param(b'"price": 1, "name": "\xed\xa0\xbd"', HALF, r'"name":"\ud83d"', id="raw-half"),
+    pytest.param(b'"price": 1, "odd": ' + b"[" * 100 + b"]" * 100, DEEP, '"odd":[[[', id="deep"),
+    pytest.param(b'"price": 1, "odd": ' + b'{"a":' * 500 + b"NaN" + b"}" * 500, DEEP, '"odd":{"a":{"a":', id="deeper"),
+    pytest.param(b'"price": 1, "name": "K\xe4se"', BYTES, r'"name":"K\xe4se"', id="bytes"),
+    pytest.param(b'"price": 1, "name": "\xc3", "\xf6": 1', BYTES, r'"name":"\xc3","\xf6":1', id="bytes-in-key"),
+    pytest.param(b'"price": 1, "name": "\xe4 \\ud83d"', HALF, r'"name":"\udce4 \ud83d"', id="bytes-and-half"),
     pytest.param(b'"price": NaN, "\\udc00": "K\xc3\xa4se"', HALF, '"\\udc00":"Käse"', id="key"),
 ]
 
@@ -123,6 +130,12 @@ def test_what_stands_beside_the_records_may_be_flawed_unless_it_leads_on(page):
     source = page(b'{"a\\ud800": []}', rows="rows", paging=paging)
     with pytest.raises(SourceError, match=r"no array at rows = 'rows'. Check rows and url; there are: a\\ud800"):
         list(source.batches(None))
+
+
+def test_what_stands_deep_enough_to_be_odd_is_still_read(con, page, tmp_path):
+    body = array([record("p1", b'"odd": ' + b'{"a":' * 99 + inner + b"}" * 99) for inner in (b"1", b'"a"')])
+    products, turned_away, _ = kept(page(body), con, tmp_path)
+    assert (products, turned_away) == (["p1"], [])
 
 
 def test_json_text_holds_no_half_characters():

@@ -87,7 +87,7 @@ PASSING = [
     pytest.param((200, b'{"id": 1}\n{"id', LINES), "cut off within its last line", id="cut-line"),
     pytest.param((200, HTML, LINES), "a page for people", id="html-lines"),
     pytest.param((200, b"", JSON), "is empty", id="empty"),
-    pytest.param((200, b'[{"id": "\xff"}]', JSON), "is no JSON", id="charset"),
+    pytest.param((200, '[{"id": "a"}]'.encode("utf-16"), JSON), "is no JSON", id="charset"),
     pytest.param((200, gzip.compress(b"[]")[:-9], {"Content-Encoding": "gzip"}), "within its compression", id="gzip"),
     pytest.param((200, b"no gzip", {"Content-Encoding": "gzip"}), "compression is damaged", id="no-gzip"),
     pytest.param(None, "no connection, or one that broke off", id="hangs-up"),
@@ -238,6 +238,7 @@ def test_nobody_listens():
         ('\ufeff[{"id": "Käse"}]'.encode(), "text/plain", None, ["Käse"]),
         ('[{"id": "Käse"}]'.encode("cp1252"), "application/json", "cp1252", ["Käse"]),
         ('{"id": "Käse"}\r\n\n{"id": "x"}'.encode(), "application/jsonl", None, ["Käse", "x"]),
+        (b'[{"id": "a"}, {"id": "\xff"}, {"id": "b"}]', "application/json", None, ["a", "b"]),
         (b'{"id": "a"}\n{"id": "\xff"}\n{"id": "b"}\n', "application/x-ndjson; charset=klingon", None, ["a", "b"]),
     ],
 )
