@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from algosync.sync.show import headed
 
 if TYPE_CHECKING:
     from algosync.sync.comparison import Comparison, Hit
@@ -29,7 +30,7 @@ def show(comparisons: Sequence[Comparison], console: Console) -> None:
 
 
 def _table(compared: Comparison, title: str) -> Table:
-    made = Table(title=title, title_justify="left", header_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
+    made = headed(title)
     for name, justify in (("rank", "right"), ("was", "right"), ("", "left"), ("for anybody", "right")):
         made.add_column(name, justify="right" if justify == "right" else "left")
     made.add_column("objectID")

@@ -134,7 +134,7 @@ def _opened(data: bytes | str) -> int:
 
 
 def _deep(value: Any) -> bool:
-    level = [[value]]
+    level: list[list[Any] | dict[str, Any]] = [[value]]
     for _ in range(_DEEPEST + 1):
         level = [
             inner
