@@ -43,6 +43,7 @@ _THERE: Final = {
     "tcp_user_timeout": NOTICED_AFTER_S * 1000,
 }
 _TAKE: Final = text("SELECT pg_try_advisory_lock(:ours, :name)")
+_GIVE_BACK: Final = text("SELECT pg_advisory_unlock_all()")
 _HELD: Final = text(
     "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
     " AND classid = :ours AND objid = :name AND objsubid = 2)"
@@ -233,6 +234,9 @@ class _Session:
             thread, end = self._watching
             end.close()
             thread.join()
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):  # a server notices a closed session some time after its client has gone on
+                self._connection.execute(_GIVE_BACK)
         self._leave()
         self._engine.dispose()
 

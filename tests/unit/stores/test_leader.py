@@ -101,6 +101,19 @@ def test_one_leads_and_the_next_when_that_one_has_ended(state):
             assert not led.lost.is_set()
 
 
+def test_who_ends_gives_its_place_back_before_the_server_has_noticed(postgresql_url, tmp_path, monkeypatch):
+    """A server ends a session some time after the client has closed it; here it does not until the test is over."""
+    closing = []
+    with monkeypatch.context() as slow:
+        slow.setattr(leader._Session, "_leave", lambda session: closing.append(session._connection))
+        with open_state(postgresql_url, tmp_path, create=True) as state:
+            for _ in range(2):
+                with _leads(state) as led:
+                    led.check()
+    for connection in closing:
+        connection.close()
+
+
 def test_leaders_of_other_names_do_not_know_each_other(state):
     with _leads(state) as one, _leads(state, name="another") as other:
         one.check()
