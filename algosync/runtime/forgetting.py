@@ -115,7 +115,6 @@ def export(opening: Opening, user: str) -> dict[str, Any]:
     with ExitStack() as stack:
         opened = stack.enter_context(held(opening, writable=False))
         algolia = _at_algolia(opening, stack, key or _NO_KEY, opened.state, insights=None)
-        stack.enter_context(reading(opening.directory))
         aliases = _order(opening, user).aliases
         return exported(user, opened, algolia, aliases=aliases, now=opening.clock(), key=key)
 
@@ -153,13 +152,18 @@ def retain(opening: Opening, *, dry_run: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def held(opening: Opening, *, writable: bool) -> Iterator[Held]:
-    """The stores; for writing with every other writer kept out, and with nobody who was forgotten lost."""
+    """The stores; for writing with every other writer kept out, and with nobody who was forgotten lost.
+
+    For reading, the log's files stay, whatever a writer merges meanwhile.
+    """
     settings, now = opening.settings, opening.clock()
     with ExitStack() as stack:
         state = stack.enter_context(opening.state(create=writable))
         if writable:
             stack.callback(os.close, lock(opening.directory))
             opening.forgotten(state)  # before an empty book is made in the place of one that is lost
+        else:
+            stack.enter_context(reading(opening.directory))
         books = [
             stack.enter_context(opening.state(create=writable, book=book)) for book in (SNAPSHOT, INBOX, TOMBSTONES)
         ]

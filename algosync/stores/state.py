@@ -281,7 +281,10 @@ def _write_ahead(connection: sqlite3.Connection, busy_s: float) -> None:
 
 
 def _has_content(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:  # also where the last writer takes it away at this moment
+        return False
 
 
 def _engine(url: str) -> Engine:
