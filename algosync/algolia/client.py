@@ -110,6 +110,11 @@ class ReadClient:
         """The answer to one search, as Algolia gives it."""
         return self._document(calls.search(index, params))
 
+    def count(self, index: str) -> int:
+        """How many records of the index can be found."""
+        call = calls.search(index, {"query": "", "hitsPerPage": 1, "attributesToRetrieve": [], "distinct": False})
+        return int(need(self._wire.send(call), "nbHits", int, where=self._wire.where(call)))
+
     def list_indices(self) -> list[dict[str, Any]]:
         """All indices of the application: name, entries, updatedAt and more."""
         items: list[dict[str, Any]] = []

@@ -8,7 +8,7 @@ from algosync.errors import BrakeError
 from algosync.runtime.opening import Opening, Session
 from algosync.stores import control
 from algosync.stores.settings_kept import digest_of, last_used
-from algosync.sync.brake import MARK_BYTES, BrakeLimits, Verdict, judge, mark, refused_marks, shares
+from algosync.sync.brake import MARK_BYTES, BrakeLimits, Verdict, awaited_marks, judge, mark, shares
 from algosync.sync.cycle import Computed
 
 
@@ -16,7 +16,7 @@ def verdict(opening: Opening, session: Session, computed: Computed) -> Verdict:
     """What the brake says of a plan, before anything is done about it; call it before the settings are kept."""
     brake = opening.settings.push.brake
     limits = BrakeLimits(change_share=brake.change_share, delete_share=brake.delete_share, at_least=brake.at_least)
-    approved = _marks(session)
+    approved = _marks(opening, session)
     before = last_used(session.state)
     now = digest_of(opening.settings_document(computed.observed))
     return Verdict(
@@ -27,10 +27,11 @@ def verdict(opening: Opening, session: Session, computed: Computed) -> Verdict:
     )
 
 
-def let_through(session: Session, computed: Computed, said: Verdict, approve: str | None) -> None:
+def let_through(opening: Opening, session: Session, computed: Computed, said: Verdict, approve: str | None) -> None:
     """Lets a plan pass, or stops it; what was approved passes in later runs too, until it is done.
 
-    What Algolia has refused is not done: it passes once it is tried again.
+    What Algolia has refused, or taken and not published, is not done: it passes once it is tried again. Nor is what
+    this run leaves out, since it is of some families alone, or goes to another application or server.
 
     Raises:
         BrakeError: The plan is over the limit, or is another one than the one that was approved.
@@ -44,7 +45,7 @@ def let_through(session: Session, computed: Computed, said: Verdict, approve: st
         )
     if approve is not None:
         marks = b"".join(mark(op) for op in plan.operations)
-        approved = {"hash": plan.hash, "operations": base64.b64encode(marks).decode()}
+        approved = {"hash": plan.hash, "operations": base64.b64encode(marks).decode(), **_place(opening)}
         control.tell(session.state, control.APPROVED, approved, session.hands.now)
     elif said.stops:
         raise BrakeError(
@@ -53,14 +54,25 @@ def let_through(session: Session, computed: Computed, said: Verdict, approve: st
             where="push.brake",
             hint=f"See `algosync plan`; if this is what you want, run `algosync sync --approve {plan.hash}`",
         )
-    elif _marks(session).isdisjoint({*map(mark, plan.operations), *refused_marks(computed.held)}):
+    elif session.whole and _is_done(opening, session, computed):
         control.forget(session.state, control.APPROVED)
 
 
-def _marks(session: Session) -> frozenset[bytes]:
-    """The operations that were approved and may be left to do."""
+def _is_done(opening: Opening, session: Session, computed: Computed) -> bool:
+    """Whether nothing of what was approved here is left to do; what was approved elsewhere is not judged here."""
+    marks = _marks(opening, session)
+    return bool(marks) and marks.isdisjoint({*map(mark, computed.plan.operations), *awaited_marks(computed.held)})
+
+
+def _marks(opening: Opening, session: Session) -> frozenset[bytes]:
+    """The operations that were approved here and may be left to do."""
     approved = control.told(session.state, control.APPROVED)
-    if approved is None:
+    if approved is None or _place(opening).items() - approved.items():
         return frozenset()
     marks = base64.b64decode(approved["operations"])
     return frozenset(marks[at : at + MARK_BYTES] for at in range(0, len(marks), MARK_BYTES))
+
+
+def _place(opening: Opening) -> dict[str, str]:
+    """Where an approval counts: a plan of the mock, or of staging, may read like one of production."""
+    return {"app": opening.target.app_id, "hosts": opening.target.key}

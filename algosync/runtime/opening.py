@@ -45,12 +45,18 @@ from algosync.sync.stages import Progress, Stages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What one command has open."""
+    """What one command has open.
+
+    Attributes:
+        whole: Whether every family that is switched on takes part.
+        writable: Whether it may change anything.
+    """
 
     hands: Hands
     state: State
     rules: ShopRules
     ledger: Ledger
+    whole: bool
     writable: bool
 
 
@@ -109,7 +115,7 @@ class Opening:
                 forgotten=gone,
                 telling=stack.enter_context(telling(self, state, rules)),
             )
-            yield Session(hands=hands, state=state, rules=rules, ledger=ledger, writable=writable)
+            yield Session(hands=hands, state=state, rules=rules, ledger=ledger, whole=not only, writable=writable)
 
     @contextmanager
     def noted(self, command: str, session: Session) -> Iterator[Note]:

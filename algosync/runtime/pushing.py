@@ -73,7 +73,7 @@ def sync(
         pushed = None
         try:
             if why is None:
-                approving.let_through(session, computed, verdict, approve)
+                approving.let_through(opening, session, computed, verdict, approve)
                 pushed = send(opening, session, computed.plan, computed.held, client)
         finally:
             standing = served.noted(session.state, session.ledger, computed, pushed, opening.clock())

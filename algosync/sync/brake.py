@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from algosync.payloads.encode import Family
-from algosync.sync.plan import CHANGED, FAMILIES, WRITE, Operation, Plan, There
+from algosync.sync.plan import CHANGED, DELETE, FAMILIES, WRITE, Operation, Plan, There
 
 MARK_BYTES: Final = 8
 """Length of the digest by which an approved operation is known again."""
@@ -160,13 +160,22 @@ def mark(op: Operation) -> bytes:
     return _mark(op.family, op.index, op.object_id, op.action, op.hash or "")
 
 
-def refused_marks(there: There) -> frozenset[bytes]:
-    """What those operations are known by that would write what Algolia has refused so far."""
-    return frozenset(
+def awaited_marks(there: There) -> frozenset[bytes]:
+    """What those operations are known by that a plan leaves out for now, and a later one may hold again.
+
+    Writes that Algolia has taken and may lose before they are published; writes that it has refused so far.
+    """
+    sent = (
+        _mark(family, index, object_id, WRITE[family] if digest is not None else DELETE[family], digest or "")
+        for (index, family), writes in there.under_way.items()
+        for object_id, digest in writes.items()
+    )
+    turned_away = (
         _mark(family, index, object_id, WRITE[family], digest)
         for (index, family), known in there.refused.items()
         for object_id, (digest, _) in known.items()
     )
+    return frozenset({*sent, *turned_away})
 
 
 def _mark(*parts: str) -> bytes:

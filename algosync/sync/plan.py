@@ -32,7 +32,7 @@ WRITE: Final[Mapping[Family, Action]] = {
     "profiles": "updateObject",
     "rules": "saveRule",
 }
-_DELETE: Final[Mapping[Family, Action]] = {
+DELETE: Final[Mapping[Family, Action]] = {
     "related": "partialUpdateObjectNoCreate",
     "segments": "deleteObject",
     "profiles": "deleteObject",
@@ -290,7 +290,7 @@ class _Draft:
                 family=family,
                 index=index,
                 object_id=object_id,
-                action=_DELETE[family],
+                action=DELETE[family],
                 kind="delete",
                 body=orjson.dumps({"objectID": object_id, "algosync": None}) if family == "related" else None,
                 hash=None,

@@ -50,46 +50,55 @@ def there(
             for index in observed:
                 remembered[index, family] = _rules(client, index, ledger.hashes(index, family))
     if payloads and client.exists(payload_index):
-        remembered |= _held(
-            client, payload_index, {family: ledger.hashes(payload_index, family) for family in payloads}
-        )
+        remembered |= _held(client, ledger, payload_index, payloads)
     return There(observed=observed, ledger=remembered, under_way=ledger.under_way(), refused=ledger.refusals.known())
 
 
 def _held(
-    client: ReadClient, index: str, published: Mapping[Family, dict[str, str]]
+    client: ReadClient, ledger: Ledger, index: str, families: Iterable[Family]
 ) -> dict[tuple[str, Family], dict[str, str]]:
-    """Of what was published that which is there; records that the ledger does not know are not ours.
+    """What is there of the families that are kept in the payload index.
 
-    What nobody knows of stays: its write may still arrive. A key that may not read them leaves the ledger's word alone.
-    A ledger without any of them has been lost, or has never been: then ours are known by their shape.
+    Of what was published that which is there; what nobody knows of stays: its write may still arrive. Where the ledger
+    has no row of a family it has lost it, or has never had it: then ours are known by their shape.
     """
-    if not any(published.values()):
-        return _recognised(client, index, published)
+    published = {family: ledger.hashes(index, family) for family in families}
+    names = _names(client, index, published)
+    held = {
+        family: {name: digest for name, digest in hashes.items() if name in names or digest == UNSURE}
+        for family, hashes in published.items()
+    }
+    lost = [family for family in published if not ledger.knows(index, family)]
+    if lost:
+        held |= _recognised(client, index, lost, len(names))
+    return {(index, family): hashes for family, hashes in held.items()}
+
+
+def _names(client: ReadClient, index: str, published: Mapping[Family, Collection[str]]) -> set[str]:
+    """Of what was published the objectIDs that are there; all of them for a key that may not read them."""
+    asked = sorted(set().union(*published.values()))
     try:
-        asked = sorted(set().union(*published.values()))
         records = client.get_objects(index, asked, ["objectID"])
     except AlgoliaError as error:
         if error.status != 403:
             raise
-        return {(index, family): hashes for family, hashes in published.items()}
-    names = {name for name, record in zip(asked, records, strict=True) if record is not None}
-    return {
-        (index, family): {name: digest for name, digest in hashes.items() if name in names or digest == UNSURE}
-        for family, hashes in published.items()
-    }
+        return set(asked)
+    return {name for name, record in zip(asked, records, strict=True) if record is not None}
 
 
 def _recognised(
-    client: ReadClient, index: str, families: Collection[Family]
-) -> dict[tuple[str, Family], dict[str, str]]:
-    found: dict[tuple[str, Family], dict[str, str]] = {(index, family): {} for family in families}
+    client: ReadClient, index: str, families: Collection[Family], known: int
+) -> dict[Family, dict[str, str]]:
+    """What is there of families that the ledger does not know; looked for where more is there than is known."""
+    found: dict[Family, dict[str, str]] = {family: {} for family in families}
     try:
+        if known and client.count(index) <= known:
+            return found
         for page in client.browse(index):
             for record in page:
                 family = record_family(record)
                 if family is not None and family in families:
-                    found[index, family][record["objectID"]] = document_hash(record)
+                    found[family][record["objectID"]] = document_hash(record)
     except AlgoliaError as error:
         if error.status != 403:
             raise
