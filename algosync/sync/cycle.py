@@ -200,7 +200,7 @@ def read_catalog(rules: ShopRules, hands: Hands, fresh: Fresh = EVERYTHING) -> t
     client, indices = hands.client, rules.indices
     with hands.stages.stage("catalog", "Reading the product index") as advance:
         settings = {index: client.get_settings(index) for index in indices}
-        kept = hands.results.last_read(asked_of(rules))
+        kept = hands.results.last_read(asked_of(rules), hands.now)
         state = state_of(client, indices) if from_index(rules) and (fresh.catalog or kept is None) else None
         if kept is not None and (not fresh.catalog or (state is not None and state == kept.reading.state)):
             known = kept.versions_now(indices, hands.ledger.written_since)
@@ -220,7 +220,7 @@ def read_catalog(rules: ShopRules, hands: Hands, fresh: Fresh = EVERYTHING) -> t
 
 def last_stock(rules: ShopRules, hands: Hands) -> Stock | None:
     """The products of the last read, without asking Algolia anything; None where there was none."""
-    kept = hands.results.last_read(asked_of(rules))
+    kept = hands.results.last_read(asked_of(rules), hands.now)
     return None if kept is None else _stock(rules, hands, kept)
 
 

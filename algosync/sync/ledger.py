@@ -158,7 +158,8 @@ class Ledger:
             StoreError: The ledger cannot be read.
         """
         c = table.c
-        recent = and_(self._own, c.status.in_(("sent", "published")), c.updated_at >= moment.isoformat())
+        taken = or_(c.status == "sent", and_(c.status == "published", c.hash.is_not(None)))
+        recent = and_(self._own, taken, c.updated_at >= moment.isoformat())
         with self._begin() as connection:
             return int(connection.scalar(select(func.count()).where(recent)) or 0)
 
@@ -274,8 +275,11 @@ class Ledger:
             self._count(connection, count, at)
 
     def abandon(self, entries: Iterable[Entry], at: datetime) -> None:
-        """Note that Algolia has refused these: what was there before still is."""
-        status = case((table.c.hash.is_(None), _GONE), else_="published")
+        """Note that Algolia has refused these: what was there before still is.
+
+        Of a product that may be nothing, which an earlier read of its index does not know.
+        """
+        status = case((and_(table.c.hash.is_(None), table.c.family != "related"), _GONE), else_="published")
         step = _Step(status=_GONE, change=lambda _: {"wanted": None, "status": status}, taken=_NONE)
         self._put(entries, at, step)
 

@@ -261,7 +261,7 @@ class _Draft:
         if payload.hash is None:
             if previous is not None:
                 self.delete(family, index, object_id, previous)
-        elif previous == payload.hash:
+        elif previous == payload.hash and published != UNSURE:
             self.unchanged[family] += 1
         else:
             self.operations.append(_written(payload, previous, published))

@@ -3,8 +3,8 @@
 What was *sent* is waited for, but not long: a task that is not published is left under way, and so is everything
 behind it, since Algolia does an index's writes in their order; the next run asks again. Then everything is read back
 and compared: of what was only *intended* nobody knows whether it arrived, and a task's number says nothing about a
-server that was made anew. What does not show is marked unsure, so that the next plan sends or deletes it again. Must
-not write to Algolia: the client it takes cannot.
+server that was made anew. What does not show is marked unsure, so that the next plan sends or deletes it again; what
+the key may not look at is so after an hour. Must not write to Algolia: the client it takes cannot.
 """
 
 from __future__ import annotations
@@ -74,7 +74,12 @@ def recover(
     busy = {row.index for row in rows if (row.index, row.task_id) in open_ and row.since > young}
     published = unsure = waiting = 0
     for group in _groups(rows):
-        there = read_back(client, group)
+        there = _seen(client, group)
+        if there is None:
+            lost = [row for row in group if row.since <= young]
+            ledger.unsure(lost, now())
+            unsure, waiting = unsure + len(lost), waiting + len(group) - len(lost)
+            continue
         same = [row for row, held in zip(group, there, strict=True) if held == row.hash]
         other = [row for row, held in zip(group, there, strict=True) if held != row.hash]
         patient = [
@@ -98,9 +103,21 @@ def _open(client: ReadClient, tasks: Iterable[tuple[str, int]]) -> set[tuple[str
             patience = 0.0
             left.add((index, task_id))
         except AlgoliaError as error:
-            if error.status not in (400, 404):  # the index or the server was made anew, and knows no such task
+            # The index or the server was made anew, and knows no such task; or the key may not ask, as of an index that
+            # is none of the shop's any more: what takes a permission that a run needs says so itself.
+            if error.status not in (400, 403, 404):
                 raise
     return left
+
+
+def _seen(client: ReadClient, rows: Sequence[Unfinished]) -> list[str | None] | None:
+    """What is there; None where the key may not look."""
+    try:
+        return read_back(client, rows)
+    except AlgoliaError as error:
+        if error.status != 403:
+            raise
+        return None
 
 
 def _groups(rows: Sequence[Unfinished]) -> list[list[Unfinished]]:

@@ -98,13 +98,16 @@ class Results:
         files = [self._directory / f"{name}.parquet" for name in ("lists", "numbers", "tops")]
         return _mark(*map(pq.read_schema, files)) if all(path.exists() for path in files) else ""
 
-    def last_read(self, asked: str) -> LastRead | None:
-        """The last full read of the indices, if this was asked of them (`Reading.asked`)."""
+    def last_read(self, asked: str, until: datetime) -> LastRead | None:
+        """The last full read of the indices, if this was asked of them (`Reading.asked`).
+
+        One of later than `until` is none: the clock was put back, and nobody can tell what was published since.
+        """
         products, versions = self._load("catalog"), self._load("versions")
         if products is None or versions is None:
             return None
         reading = _reading(_mark(products.schema, versions.schema))
-        if reading is None or reading.asked != asked:
+        if reading is None or reading.asked != asked or reading.at > until:
             return None
         found: dict[str, dict[str, str | None]] = {}
         for index, object_id, version in zip(*(versions[name].to_pylist() for name in _VERSIONS.names), strict=True):

@@ -140,7 +140,8 @@ class Sender:
         except _EnoughError as reason:
             self.stopped = Stopped(reason=str(reason), come_again_s=_AGAIN_S)
             self._settle_rest()
-        self._believe()
+        else:
+            self._believe()  # not of a run that broke off: who knows whether their neighbours would have been taken
 
     def _settle_rest(self) -> None:
         """Ask once about each write that is under way."""

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from algosync.cli import render
 from algosync.cli.app import app
 from algosync.errors import BrakeError, StoreError
+from algosync.mock.server import MockServer
 from algosync.stores.control import APPROVED, told
 from algosync.stores.state import open_state
 
-from .conftest import PRODUCTS
+from .conftest import PRODUCTS, SEGMENTS
 
 pytestmark = pytest.mark.e2e
 
@@ -107,6 +108,55 @@ def test_what_was_approved_and_then_refused_passes_when_it_is_tried_again(synced
     synced.configure(facets={"brand": 90, "categories": 40}, push={"brake": {**STRICT["brake"], "change_share": 0.05}})
     with pytest.raises(BrakeError, match="changes more than it may"):
         synced.sync()
+
+
+def test_an_approval_counts_on_the_server_where_it_was_given_and_waits_there(synced):
+    reordered(synced)
+    synced.configure(push={"operations_per_hour": 2})
+    synced.now += timedelta(hours=2)
+    synced.sync(approve=synced.sync(dry_run=True)["plan"]["hash"])
+    with MockServer() as other:
+        other.algolia.restore(synced.algolia.snapshot())
+        synced.configure(algolia={"hosts": [other.url]}, push={"operations_per_hour": None})
+        with pytest.raises(BrakeError, match="changes more than it may"):
+            synced.sync()
+        synced.configure(push={"brake": {"at_least": 1000}})
+        assert synced.sync()["pushed"]["operations"] > 0
+        assert synced.sync()["plan"]["operations"] == 0
+    synced.configure(algolia={"hosts": [synced.server.url]}, push=STRICT)
+    assert synced.sync()["pushed"]["operations"] > 0
+
+
+def test_a_sync_of_one_family_leaves_the_approval_of_the_others(synced):
+    reordered(synced)
+    synced.configure(push={"operations_per_hour": 2})
+    synced.now += timedelta(hours=2)
+    synced.sync(approve=synced.sync(dry_run=True)["plan"]["hash"])
+    for _ in range(3):
+        synced.now += timedelta(minutes=61)
+        rules = synced.sync(only=["rules"])
+    assert rules["plan"]["operations"] == 0
+
+    synced.now += timedelta(minutes=61)
+    assert synced.sync()["pushed"]["operations"] == 2
+
+
+def test_what_was_approved_and_never_published_passes_when_it_is_sent_again(synced):
+    synced.configure(push=STRICT)
+    synced.segments({"segment2": SEGMENTS["segment2"]})
+    before = synced.algolia.snapshot()
+    synced.algolia.faults.add("batch@algosync_payloads:unpublished")
+    approved = synced.sync(approve=synced.sync(dry_run=True)["plan"]["hash"])
+    assert "not published" in approved["pushed"]["stopped"]
+    assert synced.sync()["plan"]["under_way"] > 0
+    synced.algolia.faults.clear()
+    synced.algolia.restore(before)  # as if it had never taken them
+    synced.now += timedelta(hours=2)
+
+    synced.sync()
+
+    assert "segment-phones" not in synced.content()["algosync_payloads"]["records"]
+    assert synced.sync()["plan"]["operations"] == 0
 
 
 def test_what_the_shops_feed_removed_is_put_back_past_the_brake(synced):

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from algosync.events.reading import alone
+from algosync.operate.retention import retain as retained
 from algosync.stores.inbox import INBOX, Inbox
 from algosync.stores.runs import last_runs
 from algosync.stores.snapshot import SNAPSHOT, Snapshot
@@ -121,6 +123,19 @@ def test_a_dry_run_counts_and_changes_nothing(old):
     report = retain(old, dry_run=True)
     assert report["gone"]["events"]["rows"] == 7
     assert old.files() == files
+
+
+def test_the_files_of_the_log_stay_while_a_dry_run_looks(old, monkeypatch):
+    free = []
+
+    def looked(*args, **options):
+        with alone(old.state, wait_s=0) as nobody_reads:
+            free.append(nobody_reads)
+        return retained(*args, **options)
+
+    monkeypatch.setattr("algosync.runtime.forgetting.retained", looked)
+    assert retain(old, dry_run=True)["gone"]["events"]["rows"] == 7
+    assert free == [False]
 
 
 def test_old_events_that_are_read_again_go_again(old):

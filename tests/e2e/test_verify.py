@@ -271,6 +271,20 @@ def test_a_repair_heeds_pauses_and_budgets_and_the_next_sync_goes_on_with_it(sho
     assert shop.content() == before
 
 
+def test_a_product_that_was_edited_under_its_version_is_put_right_though_the_repair_broke_off(shop):
+    before = shop.content()
+    edits = [edit(name, algosync={**shop.ours(name), "popularity": 77}) for name in ("book-2", "phone-3")]
+    write(shop, *edits)
+    shop.configure(push={"operations_per_hour": 27 + 1})  # of which the first sync has spent 27
+    assert verify(shop, repair=True)["left"] == 1
+    shop.configure(push={"operations_per_hour": None})
+
+    assert shop.sync()["pushed"]["operations"] == 1
+
+    assert shop.content() == before
+    assert shop.sync()["plan"]["operations"] == 0
+
+
 def test_a_payload_index_that_was_deleted_is_put_back(shop):
     before = shop.content()
     write(shop, {"action": "delete", "body": {}}, index="algosync_payloads")

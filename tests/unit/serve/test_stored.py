@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -130,6 +132,18 @@ def test_an_inbox_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         inbox.writable = False
         told = Stored(place, SHOP, inbox).condition().problems
     assert "the inbox cannot be written; see the server's log" in told
+
+
+def test_more_ask_at_once_of_an_old_snapshot_than_there_are_connections(stores: Stores, anna: dict[str, Any]) -> None:
+    stores.publish({"anna": anna})  # an hour old, so that each looks again whether it still holds
+    begin = Barrier(40)
+
+    def ask(_: int) -> Any:
+        begin.wait()
+        return stores.ask()["strategy"]
+
+    with ThreadPoolExecutor(40) as pool:
+        assert list(pool.map(ask, range(40))) == ["one-to-one"] * 40
 
 
 def test_a_choice_by_any_of_her_tokens_holds_for_all_of_them(stores: Stores, anna: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, func, insert, select, text, update
@@ -52,6 +53,13 @@ def test_where_there_is_nothing_a_reader_makes_nothing(state_url, tmp_path):
         with open_state(state_url, tmp_path / "state", create=False) as state, state.read() as connection:
             assert connection.scalar(select(func.count()).select_from(cursors)) == 0
     assert not (tmp_path / "state").exists()
+
+
+def test_a_log_file_that_goes_while_it_is_looked_at_is_none(tmp_path, monkeypatch):
+    open_state("sqlite", tmp_path, create=True).close()
+    monkeypatch.setattr(Path, "exists", lambda self: True)  # as it was when that was asked
+    with open_state("sqlite", tmp_path, create=False) as state, state.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(cursors)) == 0
 
 
 def test_another_schema_version_is_refused(state_url, tmp_path):

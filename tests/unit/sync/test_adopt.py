@@ -111,6 +111,33 @@ def test_what_nobody_wants_any_more_goes_if_the_brake_lets_it(client, ledger, de
 
 
 @pytest.mark.usefixtures("lost")
+def test_a_family_that_was_taken_in_alone_leaves_the_others_to_be_found(client, ledger, desired, now):
+    assert adopt(ledger, there(client, ledger, {"products": {}}, "payloads", ["segments"]), now()) == 1
+
+    held = there(client, ledger, {"products": {}}, "payloads")
+
+    assert not plan(desired, held).operations
+    unwanted = next(payload for payload in desired if payload.family == "profiles")
+    (op,) = plan([payload for payload in desired if payload != unwanted], held).operations
+    assert (op.family, op.kind, op.object_id) == ("profiles", "delete", unwanted.object_id)
+    assert adopt(ledger, held, now()) == 120 + 1  # the rule too
+    assert not plan(desired, there(client, ledger, {"products": {}}, "payloads")).operations
+
+
+def test_where_no_more_is_there_than_is_known_nothing_is_browsed(mock, client, ledger, desired, now):
+    client.wait("products", client.set_settings("products", {}))
+    segments = [payload for payload in desired if payload.family == "segments"]
+    push(plan(segments, there(client, ledger, {"products": {}}, "payloads")), client, ledger, now=now)
+    assert client.count("payloads") == 1
+    before = len(mock.algolia.requests)
+
+    held = there(client, ledger, {"products": {}}, "payloads", ["segments", "profiles"])
+
+    assert held.ledger["payloads", "profiles"] == {}
+    assert not [one.path for one in list(mock.algolia.requests)[before:] if one.path.endswith("/browse")]
+
+
+@pytest.mark.usefixtures("lost")
 def test_other_peoples_are_not_taken_in(client, ledger, now):
     strangers = [{"action": "addObject", "body": {"objectID": name, "ruleContext": "x"}} for name in ("segment-x", "y")]
     client.wait("payloads", client.batch("payloads", orjson.dumps({"requests": strangers}), 2))

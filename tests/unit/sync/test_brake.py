@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algosync.sync.brake import BrakeLimits, Verdict, bounded, judge, mark, shares
+from algosync.sync.brake import BrakeLimits, Verdict, awaited_marks, bounded, judge, mark, shares
 from algosync.sync.plan import UNSURE, There, plan
 
 LIMITS = BrakeLimits(at_least=10)
@@ -79,6 +79,26 @@ def test_what_was_approved_counts_no_more_and_what_came_since_does(make):
 
     assert judge(drafted, held, LIMITS, approved) == ()
     assert [stop.objects for stop in judge(more, there, LIMITS, approved)] == [35]
+
+
+def test_what_is_under_way_or_was_refused_is_known_by_the_marks_of_its_operations(make):
+    held = There(observed={"products": {"p": None, "q": "old"}}, ledger={("payloads", "segments"): {"s": "old"}})
+    sent = [make("related", "p"), make("related", "q", None)]
+    refused = make("segments", "t")
+    drafted = plan([*sent, refused], held)
+    assert len(drafted.operations) == 4
+    later = There(
+        observed=held.observed,
+        ledger=held.ledger,
+        under_way={
+            ("products", "related"): {one.object_id: one.hash for one in sent},
+            ("payloads", "segments"): {"s": None},
+        },
+        refused={("payloads", "segments"): {"t": (refused.hash, "too large")}},
+    )
+
+    assert awaited_marks(later) == set(map(mark, drafted.operations))
+    assert awaited_marks(held) == set()
 
 
 def test_a_family_that_is_off_is_not_judged(make):

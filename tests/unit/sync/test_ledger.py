@@ -99,7 +99,7 @@ def test_what_is_found_to_have_arrived_is_news_to_an_earlier_read(ledger):
 
 def test_what_algolia_refused_is_as_it_was_before(engine, ledger):
     publish(ledger, Entry("1", "old"))
-    refused = [Entry("1", "new"), Entry("2", "never")]
+    refused = [Entry("1", "new"), Entry("2", "never", family="rules")]
     ledger.intend(refused, AT)
 
     ledger.abandon(refused, AT)
@@ -107,6 +107,21 @@ def test_what_algolia_refused_is_as_it_was_before(engine, ledger):
     assert ledger.hashes("i", "related") == {"1": "old"}
     assert ledger.unfinished() == []
     assert len(rows(engine)) == 1
+
+
+def test_what_was_taken_from_a_product_is_still_known_when_algolia_refuses_to_put_it_back(ledger):
+    publish(ledger, Entry("1", "old"))
+    later = AT + timedelta(hours=1)
+    ledger.intend([Entry("1", None)], later)
+    ledger.sent([Entry("1", None)], 2, later)
+    ledger.published([Entry("1", None)], later)
+    again = [Entry("1", "old")]
+    ledger.intend(again, later + timedelta(hours=1))
+
+    ledger.abandon(again, later + timedelta(hours=1))
+
+    assert ledger.written_since("i", later) == {"1": None}
+    assert (ledger.hashes("i", "related"), ledger.unfinished(), ledger.taken_since(later)) == ({}, [], 0)
 
 
 def test_what_nobody_knows_is_marked(ledger):

@@ -137,6 +137,19 @@ def test_each_operation_on_a_product_says_why(make, observed, published, kind, r
     assert (op.action, op.body) == ("partialUpdateObjectNoCreate", payload.body)
 
 
+def test_what_the_ledger_is_unsure_of_is_sent_again_whatever_version_it_bears(make):
+    payload = make("related", "1", "x")
+    held = There(observed={"products": {"1": payload.hash}}, ledger={("products", "related"): {"1": UNSURE}})
+
+    (op,) = plan([payload], held).operations
+
+    assert (op.kind, op.reason, op.hash) == (
+        "update",
+        "sent again: a run broke off while it was under way",
+        payload.hash,
+    )
+
+
 def test_what_is_no_longer_desired_is_taken_away_in_each_familys_way(make):
     there = There(
         observed={"products": {"1": "v1", "2": None}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil, log2
 
 import orjson
@@ -374,6 +374,29 @@ def test_tasks_are_asked_about_with_the_key_that_may(shop, ledger, client, desir
         assert (tasks.requests, reader.requests) == (4, 6)
 
 
+def test_what_the_key_may_no_longer_look_at_is_unsure_after_an_hour_and_holds_nothing_up(
+    shop, ledger, client, desired, now, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "published", lambda *args: None)
+        sync(shop, ledger, client, desired, now)
+    route = shop.route
+
+    def denied(verb, parts, body):
+        return (
+            (403, {"message": "Not allowed"})
+            if "payloads" in parts or b"payloads" in body
+            else route(verb, parts, body)
+        )
+
+    shop.route = denied
+
+    found = recover(client, ledger, now=now)
+    assert (found.published, found.unsure, found.waiting) == (8, 0, 6)
+    found = recover(client, ledger, now=lambda: now() + timedelta(hours=1))
+    assert (found.published, found.unsure, found.waiting, ledger.unfinished()) == (0, 6, 0, [])
+
+
 def test_recovery_with_nothing_open_asks_nothing(shop, ledger, client, now):
     assert recover(client, ledger, now=now).published == 0
     assert client.requests == 0
@@ -470,6 +493,29 @@ def test_a_single_operation_that_is_refused_without_a_name_is_put_aside(shop, le
     done = sync(shop, ledger, client, [make("rules", "algosync-1")], now)
 
     assert [f.object_id for f in done.failed] == ["algosync-1"] == [r.object_id for r in ledger.refusals.listed()]
+
+
+@pytest.mark.parametrize("ends", ["paused", "Algolia is down"])
+def test_a_run_that_breaks_off_puts_nothing_aside_that_nobody_named(shop, ledger, client, make, now, ends):
+    desired = [make("rules", f"algosync-{n}") for n in range(4)]
+    refusing(shop, 400, "algosync-0")
+    if ends == "paused":
+        reasons = iter([None, None, None])  # four rules, two of them, the first alone: then it ends
+        manner = Manner(halt=lambda: next(reasons, "paused"))
+    else:
+        manner, refuses = Manner(), shop.route
+
+        def down(verb, parts, body):
+            served = verb == "GET" or b"algosync-0" in body
+            return refuses(verb, parts, body) if served else (503, {"message": "down"})
+
+        shop.route = down
+
+    done = sync(shop, ledger, client, desired, now, manner=manner)
+
+    assert (done.stopped is not None, done.failed, ledger.refusals.listed()) == (True, (), [])
+    refusing_again = [op.object_id for op in plan(desired, there(shop, ledger)).operations]
+    assert refusing_again == [f"algosync-{n}" for n in range(4)]
 
 
 class Scripted:

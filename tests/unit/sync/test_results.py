@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -110,15 +110,15 @@ def test_a_read_of_the_index_holds_for_what_was_asked(kept):
     catalog = _catalog("a", "b")
     reading = Reading(asked="this", state="1", at=NOON)
     kept.save_read(catalog, {"products": {"a": "v1", "b": None}, "other": {"a": None}}, reading)
-    found = kept.last_read("this")
+    found = kept.last_read("this", NOON)
     assert found is not None
     assert found.catalog.to_table() == catalog.to_table()
     assert found.versions == {"products": {"a": "v1", "b": None}, "other": {"a": None}}
     assert found.reading == reading
-    assert kept.last_read("that") is None
+    assert kept.last_read("that", NOON) is None
     kept.save_read(_catalog(), {"products": {}}, replace(reading, asked="that", state=None))
-    assert kept.last_read("this") is None
-    assert kept.last_read("that").versions == {}
+    assert kept.last_read("this", NOON) is None
+    assert kept.last_read("that", NOON).versions == {}
 
 
 def test_a_read_and_what_was_published_since_are_what_is_there_now(kept):
@@ -131,9 +131,14 @@ def test_a_read_and_what_was_published_since_are_what_is_there_now(kept):
         asked.append((index, moment))
         return {"b": "v2", "c": None, "left": "v4"} if index == "products" else {}
 
-    found = kept.last_read("").versions_now(("products", "fresh"), since)
+    found = kept.last_read("", NOON).versions_now(("products", "fresh"), since)
     assert found == {"products": {"a": "v1", "b": "v2", "c": None}, "fresh": {}}
     assert asked == [("products", NOON), ("fresh", NOON)]
+
+
+def test_a_read_of_later_than_now_is_none(kept):
+    kept.save_read(_catalog("a"), {"products": {"a": "v1"}}, Reading(asked="", state=None, at=NOON))
+    assert kept.last_read("", NOON - timedelta(seconds=1)) is None
 
 
 def test_half_written_lists_have_no_inputs(kept, tmp_path):
