@@ -19,6 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from algosync.algolia.client import ReadClient, WriteClient
 from algosync.errors import AlgosyncError, ConfigError, StoreError
+from algosync.events.duck import engine, told
 from algosync.events.writer import CommittingWriter, LogWriter, ScratchWriter
 from algosync.payloads.declared import declared_facets
 from algosync.payloads.encode import Family
@@ -179,12 +180,14 @@ class Opening:
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
-        """The analytics engine, in memory; what does not fit there spills into a folder that goes with it."""
-        # No extension may be fetched from elsewhere; and without ICU every time is UTC, whatever the machine's zone.
-        offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        with Scratch() as spill:
-            backend = ibis.duckdb.connect(
-                memory_limit=self.settings.state.memory_limit, temp_directory=str(spill.path), **offline
+        """The analytics engine, in memory; what does not fit there spills into a folder that goes with it.
+
+        Raises:
+            StoreError: It ran out of memory or room, whoever used it.
+        """
+        with Scratch() as spill, told():
+            backend = ibis.duckdb.from_connection(
+                engine(self.settings.state.memory_limit, temp_directory=str(spill.path))
             )
             try:
                 yield backend

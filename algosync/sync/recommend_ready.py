@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
-from algosync.events.duck import literal, run
+from algosync.events.duck import engine, literal, run
 from algosync.events.log import EventLog
 from algosync.events.segments import scan
 
@@ -96,7 +96,7 @@ def readiness(log: EventLog, as_of: datetime, memory_limit: str) -> dict[str, An
     Raises:
         StoreError: The log cannot be read.
     """
-    with duckdb.connect(config={"memory_limit": memory_limit}) as con:
+    with engine(memory_limit) as con:
         run(con, f"CREATE VIEW events AS SELECT * FROM {scan('events', log.paths()['events'])}")  # noqa: S608
         return document(counts(con, as_of), as_of)
 

@@ -1,14 +1,14 @@
 """The tally stage of a run: what overlays are made from, of those people only whose events changed since the last run.
 
 A sum over the keys of a person's events tells whether anything of hers changed; a digest of the rules, whether all must
-be counted anew. Chooses who is counted; how anything is counted is `profiles.batch_tallies`'s.
+be counted anew. Chooses who is counted, and how many at a time; how anything is counted is `profiles.batch_tallies`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
+from algosync.events.duck import run
 from algosync.profiles.attributes import entered
 from algosync.profiles.batch_moments import whole_division
 from algosync.profiles.batch_tallies import Counts, documents, marks, parted
@@ -36,8 +37,13 @@ STANDINGS: Final = pa.schema(
         *[("second", pa.int64()), ("session_id", pa.string())],
     ]
 )
+_DOCUMENTS: Final = ibis.schema({"part": "int64", "doc": "string"})
 ENTERED: Final = pa.schema([("person", pa.int64()), ("key", pa.string()), ("value", pa.string())])
+_SHARES: Final = ("people_turn_events", "people_turn_net")
 _AT_ONCE: Final = 10_000
+
+EVENTS_AT_ONCE: Final = 250_000
+"""More are counted in turns: a text cannot leave memory while it grows, and they grow by some 600 bytes an event."""
 
 Anchor = tuple[int, int, str]
 """The last id of a dictionary, how many there are up to it, and what it stands for: an older one still holds."""
@@ -154,8 +160,7 @@ def _tallies(ground: Ground, stood: ir.Table, parts: ir.Table, previous: Counted
         if not keys:
             return Renewal()
         events, net = events.semi_join(changed, "person"), net.semi_join(changed, "person")
-    counts = _counts(ground, parted(events, stood), parted(net, stood))
-    docs = documents(counts, ground.rules.affinity, ground.rules.segments)
+    docs = _documents(ground, _Evidence(events=events, net=net, stood=stood))
     known = lent(backend, "people_tokens", ground.tokens)
     named = docs.mutate(id=whole_division(docs.part, 2).cast("int32")).inner_join(known, "id")
     kind = ibis.ifelse(named.part % 2 == 1, OPEN, SETTLED)
@@ -165,13 +170,50 @@ def _tallies(ground: Ground, stood: ir.Table, parts: ir.Table, previous: Counted
     return Renewal(keys=keys, rows=_rows(backend, "people_tallies"))
 
 
+class _Evidence(NamedTuple):
+    """Of those who are counted: their events, the same net of returns, and the standings of their tokens."""
+
+    events: ir.Table
+    net: ir.Table
+    stood: ir.Table
+
+    def turns(self) -> int:
+        """In how many turns they are counted."""
+        return max(1, -(-int(self.events.count().to_pyarrow().as_py()) // EVENTS_AT_ONCE))
+
+    def share(self, turn: int, turns: int) -> tuple[ir.Table, ir.Table]:
+        """`parted` events of a turn's people, and the same net of returns."""
+        events, net = (table.filter(table.person % turns == turn) for table in (self.events, self.net))
+        return parted(events, self.stood), parted(net, self.stood)
+
+
+def _documents(ground: Ground, evidence: _Evidence) -> ir.Table:
+    """(part, doc) of everybody, so many people at a time that memory holds them."""
+    backend, rules = ground.backend, ground.rules
+    words = _words(ground, evidence.events)
+    turns = evidence.turns()
+    made = backend.create_table("people_documents", schema=_DOCUMENTS, temp=True)
+    for turn in range(turns):
+        events, net = (
+            backend.create_table(name, share, temp=True)
+            for name, share in zip(_SHARES, evidence.share(turn, turns), strict=True)
+        )
+        counts = Counts(events=events, net=net, item_values=ground.tables.item_values, **words)
+        told = documents(counts, rules.affinity, rules.segments)
+        backend.insert("people_documents", told, database=("temp", "main"))
+        for name in _SHARES:
+            run(backend.con, f'DROP TABLE "{name}"')
+    return made
+
+
 def _changed(parts: ir.Table, before: ir.Table) -> ir.Table:
     """(person): of a part that came, went or holds something else."""
     differing = parts.difference(before).select("part").union(before.difference(parts).select("part"))
     return differing.select(person=whole_division(differing.part, 2)).distinct()
 
 
-def _counts(ground: Ground, events: ir.Table, net: ir.Table) -> Counts:
+def _words(ground: Ground, events: ir.Table) -> dict[str, ir.Table]:
+    """`strings` and `objects` of `Counts`."""
     backend, values = ground.backend, ground.tables.item_values
     said = events.filter(events.context.notnull()).context
     spoken = [
@@ -182,13 +224,10 @@ def _counts(ground: Ground, events: ir.Table, net: ir.Table) -> Counts:
     strings = ibis.union(*spoken, distinct=True).filter(lambda t: t.string.notnull())
     called = lent(backend, "people_objects", ground.objects).semi_join(events, [("id", "object")])
     objects = called.select(object="id", string="value")
-    return Counts(
-        events=events,
-        net=net,
-        item_values=values,
-        strings=lent(backend, "people_strings", _as_json(strings.to_pyarrow())),
-        objects=lent(backend, "people_object_texts", _as_json(objects.to_pyarrow())),
-    )
+    return {
+        "strings": lent(backend, "people_strings", _as_json(strings.to_pyarrow())),
+        "objects": lent(backend, "people_object_texts", _as_json(objects.to_pyarrow())),
+    }
 
 
 def _as_json(table: pa.Table) -> pa.Table:

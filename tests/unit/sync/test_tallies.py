@@ -31,6 +31,7 @@ from algosync.profiles.verdicts import evaluate
 from algosync.stores.snapshot import SNAPSHOT, Delta, Snapshot
 from algosync.stores.state import State, memory_state
 from algosync.stores.view import OPEN, SETTLED
+from algosync.sync import tallies
 from algosync.sync.profiles import PeopleRules, census
 from algosync.sync.tallies import Counted, Ground, tallied
 from algosync.sync.users import USERS
@@ -288,6 +289,23 @@ def test_every_part_is_what_its_events_add_up_to_one_by_one(runs, log):
     assert set(stored.tallies) == set(wanted.tallies)
     for key, found in stored.tallies.items():
         alike(found, wanted.tallies[key])
+
+
+@law
+@given(log=crooked, at_once=st.sampled_from([1, 7, 40]))
+def test_in_turns_everybody_is_what_all_at_once_makes_of_them(runs, log, at_once):
+    written = dated(log)
+    as_of = written[-1]["ts"] + timedelta(minutes=1)
+    whole, turned = runs(), runs()
+    whole.run(written, as_of)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tallies, "EVENTS_AT_ONCE", at_once)
+        turned.run(written, as_of)
+    one, other = whole.stored(), turned.stored()
+    assert one.tallies
+    assert (set(other.tallies), other.standings, other.entered) == (set(one.tallies), one.standings, one.entered)
+    for key, found in other.tallies.items():
+        alike(found, one.tallies[key])
 
 
 @law
